@@ -1,0 +1,68 @@
+import { z } from "zod";
+import { digestSchema, logIdSchema, nameSchema, publicKeySchema, timeMsSchema } from "./common.ts";
+import { jobSpecSchema } from "./job.ts";
+import { partSchema, reportSchema } from "./report.ts";
+
+/** The home keeper's closing record of a tile: one complete report for each of its shards. Only this gives coverage. */
+export const tileCompleteSchema = z.strictObject({
+  version: z.literal(1),
+  job: digestSchema,
+  tile: z.int().nonnegative(),
+  reports: z.array(z.strictObject({ shard: z.int().positive(), id: digestSchema })).min(1).max(1_000),
+  /** Why the brake holds the tile; null when it counts at once. */
+  held: z.string().max(300).nullable(),
+});
+export type TileComplete = z.infer<typeof tileCompleteSchema>;
+
+/** Ends open tiles of a job without coverage: cancelled, past the deadline, or newly excluded. */
+export const tileAbandonedSchema = z.strictObject({
+  version: z.literal(1),
+  job: digestSchema,
+  /** Inclusive runs of tile numbers. */
+  tiles: z.array(z.strictObject({ first: z.int().nonnegative(), last: z.int().nonnegative() })).min(1).max(10_000),
+  cause: z.enum(["cancelled", "deadline", "excluded", "denied"]),
+  detail: z.string().max(300),
+});
+export type TileAbandoned = z.infer<typeof tileAbandonedSchema>;
+
+/** Sightings without a job: they open, they never close. The columns travel as the statement's payload. */
+export const uploadSchema = z.strictObject({
+  version: z.literal(1),
+  source: z.string().max(200),
+  sightings: z.int().positive(),
+  payloadSha256: digestSchema,
+  payloadBytes: z.int().positive(),
+});
+export type Upload = z.infer<typeof uploadSchema>;
+
+/** What can be said; the record id is the hash of kind and content (see `statementId`). */
+export const statementSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("job"), content: jobSpecSchema }),
+  z.strictObject({ kind: z.literal("part"), content: partSchema }),
+  z.strictObject({ kind: z.literal("report"), content: reportSchema }),
+  z.strictObject({ kind: z.literal("tile-complete"), content: tileCompleteSchema }),
+  z.strictObject({ kind: z.literal("tile-abandoned"), content: tileAbandonedSchema }),
+  z.strictObject({ kind: z.literal("upload"), content: uploadSchema }),
+]);
+export type Statement = z.infer<typeof statementSchema>;
+export type StatementKind = Statement["kind"];
+
+/** Who says it: Ed25519 signature over the id (domain-separated, see `signedBytes`), base64url. */
+export const authorSchema = z.strictObject({ name: nameSchema, publicKey: publicKeySchema, signature: z.string().regex(/^[A-Za-z0-9_-]{86}$/) });
+export type Author = z.infer<typeof authorSchema>;
+
+/** A statement with its author, as it travels. Payload bytes (part, upload) follow it on the wire. */
+export const signedStatementSchema = z.strictObject({ statement: statementSchema, author: authorSchema });
+export type SignedStatement = z.infer<typeof signedStatementSchema>;
+
+/** Where and when one ledger accepted a statement; `chain` links it to everything before it in the log. */
+export const acceptanceSchema = z.strictObject({
+  log: logIdSchema,
+  rseq: z.int().nonnegative(),
+  /** The accepting keeper's stamp: for people and history, never for a verdict. */
+  stampMs: timeMsSchema,
+  chain: digestSchema,
+  /** The accepting keeper's signature over `chain`, base64url. */
+  signature: z.string().regex(/^[A-Za-z0-9_-]{86}$/),
+});
+export type Acceptance = z.infer<typeof acceptanceSchema>;
