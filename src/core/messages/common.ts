@@ -31,7 +31,8 @@ export const timeMsSchema = z.int().nonnegative();
 /** masscan turns seeds of 0, negative and hexadecimal seeds silently into random ones (measured with 1.3.2). */
 export const seedSchema = z
   .string()
-  .regex(/^[1-9][0-9]{0,19}$/, "a decimal number from 1 to 18446744073709551615")
+  // Ends the checks there: BigInt would throw a SyntaxError for what is not a number.
+  .regex(/^[1-9][0-9]{0,19}$/, { error: "a decimal number from 1 to 18446744073709551615", abort: true })
   .refine((text) => BigInt(text) < 1n << 64n, "at most 18446744073709551615");
 
 export const engineSchema = z.enum(["masscan", "connect"]);

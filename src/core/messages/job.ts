@@ -1,5 +1,14 @@
 import { z } from "zod";
-import { digestSchema, engineSchema, frontierSchema, groupNameSchema, nameSchema, publicKeySchema, seedSchema, timeMsSchema } from "./common.ts";
+import {
+  digestSchema,
+  engineSchema,
+  frontierSchema,
+  groupNameSchema,
+  nameSchema,
+  publicKeySchema,
+  seedSchema,
+  timeMsSchema,
+} from "./common.ts";
 
 /** Range text as `formatRange` writes it (`192.0.2.0/24`, `192.0.2.1-192.0.2.9`, `2001:db8::1`). */
 const rangeTextSchema = z.string().min(2).max(100);

@@ -8,7 +8,10 @@ export const tileCompleteSchema = z.strictObject({
   version: z.literal(1),
   job: digestSchema,
   tile: z.int().nonnegative(),
-  reports: z.array(z.strictObject({ shard: z.int().positive(), id: digestSchema })).min(1).max(1_000),
+  reports: z
+    .array(z.strictObject({ shard: z.int().positive(), id: digestSchema }))
+    .min(1)
+    .max(1_000),
   /** Why the brake holds the tile; null when it counts at once. */
   held: z.string().max(300).nullable(),
 });
@@ -19,7 +22,10 @@ export const tileAbandonedSchema = z.strictObject({
   version: z.literal(1),
   job: digestSchema,
   /** Inclusive runs of tile numbers. */
-  tiles: z.array(z.strictObject({ first: z.int().nonnegative(), last: z.int().nonnegative() })).min(1).max(10_000),
+  tiles: z
+    .array(z.strictObject({ first: z.int().nonnegative(), last: z.int().nonnegative() }))
+    .min(1)
+    .max(10_000),
   cause: z.enum(["cancelled", "deadline", "excluded", "denied"]),
   detail: z.string().max(300),
 });
@@ -48,7 +54,11 @@ export type Statement = z.infer<typeof statementSchema>;
 export type StatementKind = Statement["kind"];
 
 /** Who says it: Ed25519 signature over the id (domain-separated, see `signedBytes`), base64url. */
-export const authorSchema = z.strictObject({ name: nameSchema, publicKey: publicKeySchema, signature: z.string().regex(/^[A-Za-z0-9_-]{86}$/) });
+export const authorSchema = z.strictObject({
+  name: nameSchema,
+  publicKey: publicKeySchema,
+  signature: z.string().regex(/^[A-Za-z0-9_-]{86}$/),
+});
 export type Author = z.infer<typeof authorSchema>;
 
 /** A statement with its author, as it travels. Payload bytes (part, upload) follow it on the wire. */
