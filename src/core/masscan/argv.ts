@@ -40,15 +40,23 @@ export function masscanRunFiles(task: Pick<Assignment, "ranges">): { readonly ra
  */
 export function masscanArgv(task: MasscanTask, paths: { readonly rangesFile: string; readonly adapter?: MasscanAdapter }): string[] {
   return [
-    ...["-iL", paths.rangesFile],
-    ...["-p", formatPorts(parsePorts(task.ports))],
-    ...["--rate", String(task.rateLimitPps)],
-    ...["--seed", task.seed],
-    ...["--shard", `${task.key.shard}/${task.shardCount}`],
-    ...["--retries", String(task.retries)],
-    ...["--wait", String(task.waitS)],
+    "-iL",
+    paths.rangesFile,
+    "-p",
+    formatPorts(parsePorts(task.ports)),
+    "--rate",
+    String(task.rateLimitPps),
+    "--seed",
+    task.seed,
+    "--shard",
+    `${task.key.shard}/${task.shardCount}`,
+    "--retries",
+    String(task.retries),
+    "--wait",
+    String(task.waitS),
     ...adapterArgv(task, paths.adapter ?? {}),
-    ...["-oD", "-"],
+    "-oD",
+    "-",
   ];
 }
 
@@ -76,7 +84,7 @@ function adapterArgv(task: MasscanTask, adapter: MasscanAdapter): string[] {
 }
 
 /** Which address families an assignment holds. */
-export function rangeFamilies(task: Pick<Assignment, "ranges">): { readonly ipv4: boolean; readonly ipv6: boolean } {
+function rangeFamilies(task: Pick<Assignment, "ranges">): { readonly ipv4: boolean; readonly ipv6: boolean } {
   const ipv6 = task.ranges.some((text) => text.includes(":"));
   return { ipv4: task.ranges.some((text) => !text.includes(":")), ipv6 };
 }
