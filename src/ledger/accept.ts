@@ -1,0 +1,167 @@
+import { PortolanError } from "../core/errors.ts";
+import type { Receipt } from "../core/messages/bus.ts";
+import { chainHash } from "../core/statement.ts";
+import { type Database, numberOf, type Sql, textOf } from "./database.ts";
+import { insertRecord, type Positioned, project } from "./project.ts";
+import { claimLease, isLeaseLost, SETTLE } from "./settle.ts";
+import { ACCEPT_ITEMS_MAX, ACCEPT_SIGHTINGS_MAX, type AcceptContext, type AcceptItem, type PeerItem } from "./types.ts";
+
+/** Another keeper may have taken the numbers that we read; after that many times something is wrong. */
+const NUMBERING_ATTEMPTS = 20;
+
+/** Where this region's own log ends. `chain` is "" and `next` 0 for an empty log. */
+type Head = {
+  readonly log: string;
+  readonly next: number;
+  readonly chain: string;
+  readonly stampMs: number;
+  readonly held: ReadonlyMap<string, number>;
+};
+
+/** See `Ledger.accept`. */
+export async function accept(database: Database, items: readonly AcceptItem[], context: AcceptContext): Promise<Receipt[]> {
+  refuseTooMuch(items);
+  for (let attempt = 1; ; attempt++) {
+    const head = await readHead(database, items);
+    const fresh = await numberItems(items, head, context);
+    if (fresh.length === 0 && (context.finishes ?? []).length === 0) return receipts(items, head, fresh);
+    try {
+      await database.batch(acceptStatements(head, fresh, context), "write");
+      return receipts(items, head, fresh);
+    } catch (error) {
+      if (isLeaseLost(error)) throw leaseLost(error);
+      // A keeper whose lease ended, or an earlier try of our own, appended in between: number again.
+      if (!isPositionTaken(error) || attempt >= NUMBERING_ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** See `Ledger.applyPeer`. */
+export async function applyPeer(
+  database: Database,
+  items: readonly PeerItem[],
+  context: Pick<AcceptContext, "epoch" | "nowMs" | "sha256" | "compress">,
+): Promise<void> {
+  refuseTooMuch(items);
+  const positioned = items.map((item) => ({ item, acceptance: item.acceptance }));
+  const logs = new Map(items.map(({ acceptance, region }) => [acceptance.log, region]));
+  const stampMs = Math.max(context.nowMs, ...items.map(({ acceptance }) => acceptance.stampMs));
+  try {
+    await database.batch(
+      [
+        claimLease(context.epoch, stampMs),
+        {
+          sql: `insert into log(id, region) select value->>0, value->>1 from json_each(?1) where true
+            on conflict do update set region = excluded.region where region = ''`,
+          args: [JSON.stringify([...logs])],
+        },
+        ...recordStatements(positioned, context),
+        ...SETTLE,
+      ],
+      "write",
+    );
+  } catch (error) {
+    if (isLeaseLost(error)) throw leaseLost(error);
+    if (isPositionTaken(error)) {
+      throw new PortolanError(
+        "conflict",
+        "a peer sent another record for a position that this ledger holds; its log has to be minted anew",
+        { cause: error },
+      );
+    }
+    throw error;
+  }
+}
+
+function acceptStatements(head: Head, fresh: readonly Positioned[], context: AcceptContext): Sql[] {
+  const stampMs = fresh.at(-1)?.acceptance.stampMs ?? head.stampMs;
+  const finishes = (context.finishes ?? []).map(({ id, result }) => ({
+    sql: "update inbox set done_at_ms = ?2, result = ?3 where id = ?1 and done_at_ms is null",
+    args: [id, context.nowMs, JSON.stringify({ ok: true, result })],
+  }));
+  return [claimLease(context.epoch, stampMs), ...recordStatements(fresh, context), ...finishes, ...SETTLE];
+}
+
+function recordStatements(positioned: readonly Positioned[], context: Pick<AcceptContext, "sha256" | "compress">): Sql[] {
+  const stamps = positioned.map(({ acceptance }) => [acceptance.log, acceptance.stampMs]);
+  return [
+    ...positioned.map((one) => insertRecord(one, context.compress)),
+    {
+      sql: `update log set last_stamp_ms = max(last_stamp_ms, (select max(value->>1) from json_each(?1) where value->>0 = log.id))
+        where id in (select value->>0 from json_each(?1))`,
+      args: [JSON.stringify(stamps)],
+    },
+    ...positioned.flatMap((one) => project(one, context.sha256)),
+  ];
+}
+
+async function readHead(database: Database, items: readonly AcceptItem[]): Promise<Head> {
+  const [logs, held] = await database.batch(
+    [
+      {
+        sql: `select l.id, r.rseq, lower(hex(r.chain)) as chain, (select max(last_stamp_ms) from log) as stamp_ms
+          from log l left join record r on r.log = l.n and r.rseq = (select max(rseq) from record where log = l.n) where l.own = 1`,
+      },
+      {
+        sql: `select lower(hex(r.id)) as id, r.rseq from json_each(?1) cross join record r on r.id = unhex(value) cross join log l on l.n = r.log where l.own = 1`,
+        args: [JSON.stringify(items.map(({ id }) => id))],
+      },
+    ],
+    "read",
+  );
+  const log = logs?.[0];
+  if (log === undefined) throw new PortolanError("internal", "the ledger has no log of its own; call ensureLog first");
+  const empty = log["rseq"] === null;
+  return {
+    log: textOf(log, "id"),
+    next: empty ? 0 : numberOf(log, "rseq") + 1,
+    chain: empty ? "" : textOf(log, "chain"),
+    stampMs: numberOf(log, "stamp_ms"),
+    held: new Map((held ?? []).map((row) => [textOf(row, "id"), numberOf(row, "rseq")])),
+  };
+}
+
+/** Gives numbers to what the log lacks; repeats are sorted out before, so that no hole arises. */
+async function numberItems(items: readonly AcceptItem[], head: Head, context: AcceptContext): Promise<Positioned[]> {
+  const fresh: Positioned[] = [];
+  const seen = new Set(head.held.keys());
+  let previous = head.chain;
+  let stampMs = head.stampMs;
+  for (const item of items) {
+    if (seen.has(item.id)) continue;
+    seen.add(item.id);
+    stampMs = Math.max(context.nowMs, stampMs + 1);
+    const rseq = head.next + fresh.length;
+    const chain = chainHash({ log: head.log, rseq, previous, id: item.id, stampMs }, context.sha256);
+    fresh.push({ item, acceptance: { log: head.log, rseq, stampMs, chain, signature: await context.sign(chain) } });
+    previous = chain;
+  }
+  return fresh;
+}
+
+function receipts(items: readonly AcceptItem[], head: Head, fresh: readonly Positioned[]): Receipt[] {
+  const numbers = new Map(head.held);
+  for (const { item, acceptance } of fresh) numbers.set(item.id, acceptance.rseq);
+  return items.map(({ id }) => ({ id, log: head.log, rseq: numbers.get(id) ?? 0 }));
+}
+
+function refuseTooMuch(items: readonly AcceptItem[]): void {
+  let sightings = 0;
+  for (const item of items) {
+    if (item.statement.kind === "part" || item.statement.kind === "upload") sightings += item.statement.content.sightings;
+  }
+  if (items.length > ACCEPT_ITEMS_MAX || sightings > ACCEPT_SIGHTINGS_MAX) {
+    throw new PortolanError(
+      "too-large",
+      `${items.length} records with ${sightings} sightings at once; the ledger takes ${ACCEPT_ITEMS_MAX} and ${ACCEPT_SIGHTINGS_MAX}: send fewer`,
+    );
+  }
+}
+
+function isPositionTaken(error: unknown): boolean {
+  return error instanceof Error && /UNIQUE constraint failed: record\./.test(error.message);
+}
+
+function leaseLost(cause: unknown): PortolanError {
+  return new PortolanError("conflict", "another keeper of this region has the lease; this one writes nothing", { cause });
+}

@@ -1,0 +1,100 @@
+import { sql } from "drizzle-orm";
+import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { blobColumn, intColumn, textColumn } from "./columns.ts";
+
+/** `tiles_made` of `tiles` have been cut so far (big jobs are cut in windows). */
+export const job = sqliteTable(
+  "job",
+  {
+    id: blobColumn("id").primaryKey(),
+    planId: textColumn("plan_id"),
+    plan: textColumn("plan"),
+    scannerGroup: textColumn("scanner_group"),
+    home: textColumn("home"),
+    cause: textColumn("cause"),
+    closeAfter: intColumn("close_after"),
+    confirm: intColumn("confirm"),
+    plannedAtMs: intColumn("planned_at_ms"),
+    deadlineAtMs: intColumn("deadline_at_ms"),
+    pairs: intColumn("pairs"),
+    tiles: intColumn("tiles"),
+    tilesMade: intColumn("tiles_made").default(0),
+    tilesComplete: intColumn("tiles_complete").default(0),
+    tilesAbandoned: intColumn("tiles_abandoned").default(0),
+    endedAtMs: integer("ended_at_ms"),
+  },
+  (table) => [
+    index("job_planned").on(table.plannedAtMs, table.id),
+    index("job_plan").on(table.planId, table.plannedAtMs),
+    index("job_uncut")
+      .on(table.plannedAtMs)
+      .where(sql`tiles_made < tiles`),
+    index("job_running")
+      .on(table.plannedAtMs, table.id)
+      .where(sql`ended_at_ms is null`),
+  ],
+);
+
+export const jobMember = sqliteTable(
+  "job_member",
+  { job: blobColumn("job"), region: textColumn("region"), scanner: textColumn("scanner") },
+  (table) => [primaryKey({ columns: [table.job, table.region, table.scanner] })],
+);
+
+/** `state`: 0 open, 1 complete, 2 abandoned. Complete wins: an abandoned tile only lacks coverage, it contradicts none. */
+export const tile = sqliteTable(
+  "tile",
+  {
+    job: blobColumn("job"),
+    n: intColumn("n"),
+    rangeSet: blobColumn("range_set"),
+    portSet: blobColumn("port_set"),
+    engine: textColumn("engine"),
+    shards: intColumn("shards"),
+    shardsLeft: intColumn("shards_left"),
+    pairs: intColumn("pairs"),
+    state: intColumn("state").default(0),
+  },
+  (table) => [
+    primaryKey({ columns: [table.job, table.n] }),
+    index("tile_open")
+      .on(table.job, table.n)
+      .where(sql`state = 0`),
+    index("tile_completable")
+      .on(table.job, table.n)
+      .where(sql`state = 0 and shards_left = 0`),
+  ],
+);
+
+/** Address ranges (inclusive, disjoint) by the hash of all of them: shared by the jobs of a plan. */
+export const rangeSet = sqliteTable("range_set", { id: blobColumn("id"), lo: blobColumn("lo"), hi: blobColumn("hi") }, (table) => [
+  primaryKey({ columns: [table.id, table.lo] }),
+]);
+
+/** Port ranges (inclusive, disjoint) by the hash of all of them. */
+export const portSet = sqliteTable(
+  "port_set",
+  { id: blobColumn("id"), proto: intColumn("proto"), hi: intColumn("hi"), lo: intColumn("lo") },
+  (table) => [primaryKey({ columns: [table.id, table.proto, table.hi] })],
+);
+
+/** One row for each shard of each tile. `state`: 0 waits for a report, 1 complete. `attempt` is the one that is due. */
+export const assignment = sqliteTable(
+  "assignment",
+  {
+    job: blobColumn("job"),
+    tile: intColumn("tile"),
+    shard: intColumn("shard"),
+    scanner: textColumn("scanner"),
+    attempt: intColumn("attempt").default(1),
+    state: intColumn("state").default(0),
+    retryAtMs: intColumn("retry_at_ms").default(0),
+    problem: text("problem"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.job, table.tile, table.shard] }),
+    index("assignment_open")
+      .on(table.job, table.scanner, table.tile, table.shard)
+      .where(sql`state = 0`),
+  ],
+);

@@ -1,0 +1,40 @@
+import { integer, primaryKey, sqliteTable, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { blobColumn, intColumn, optionalBlob, textColumn } from "./columns.ts";
+
+// Ids are the 32 bytes of a SHA-256, addresses the 16 bytes of the 128-bit space. References are ids and never
+// foreign keys: any record may come first. All tables are STRICT (see the migration, which drizzle-kit cannot write whole).
+
+/** Every log that this ledger has heard of. `prefix`: highest `rseq` up to which every record is here, -1 for none. */
+export const log = sqliteTable("log", {
+  n: integer("n").primaryKey(),
+  id: textColumn("id").unique(),
+  region: textColumn("region").default(""),
+  own: intColumn("own").default(0),
+  prefix: intColumn("prefix").default(-1),
+  lastStampMs: intColumn("last_stamp_ms").default(0),
+});
+
+/** Records with their positions. Large bodies, hence a rowid table. */
+export const record = sqliteTable(
+  "record",
+  {
+    n: integer("n").primaryKey(),
+    log: intColumn("log"),
+    rseq: intColumn("rseq"),
+    id: blobColumn("id"),
+    kind: textColumn("kind"),
+    stampMs: intColumn("stamp_ms"),
+    chain: blobColumn("chain"),
+    signature: textColumn("signature"),
+    author: textColumn("author"),
+    body: textColumn("body"),
+    payload: optionalBlob("payload"),
+    zstd: intColumn("zstd"),
+  },
+  (table) => [uniqueIndex("record_position").on(table.log, table.rseq), uniqueIndex("record_id").on(table.id, table.log)],
+);
+
+/** What a job's planner held: for each log, the highest `rseq` of its contiguous prefix. */
+export const frontier = sqliteTable("frontier", { rec: blobColumn("rec"), log: intColumn("log"), upto: intColumn("upto") }, (table) => [
+  primaryKey({ columns: [table.rec, table.log] }),
+]);

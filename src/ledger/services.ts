@@ -1,0 +1,165 @@
+import { addressFromHex, addressToHex, formatAddress, parseAddress } from "../core/address.ts";
+import { PortolanError } from "../core/errors.ts";
+import { protocolNumber, protocolOf } from "../core/port.ts";
+import { type Database, numberOf, optionalTextOf, type Sql, type SqlRow, type SqlValue, textOf } from "./database.ts";
+import { limitOf, numberedCursor, page } from "./page.ts";
+import type { Change, Page, PortCount, Service, ServiceCounts, ServiceQuery, ServiceState } from "./types.ts";
+
+const STATES: readonly ServiceState[] = ["open", "missing", "closed"];
+const SERVICES_OF_HOST_MAX = 1_000;
+
+const COLUMNS = `lower(hex(s.ip)) as ip, s.port, s.proto, s.state, s.known, s.reopened, s.since_ms,
+  (select json_array(min(g.first_at_s), max(g.last_at_s)) from sighting g where g.ip = s.ip and g.port = s.port and g.proto = s.proto) as seen,
+  (select json_group_array(distinct l.region) from sighting g cross join log l on l.n = g.log
+    where g.ip = s.ip and g.port = s.port and g.proto = s.proto and g.vantage = 1) as regions`;
+
+/** See `LedgerReader.listServices`: ordered by (address, port, protocol). */
+export async function listServices(database: Database, query: ServiceQuery): Promise<Page<Service>> {
+  const limit = limitOf(query.limit);
+  const [rows] = await database.batch([servicesSql(query, limit + 1)], "read");
+  return page(
+    (rows ?? []).map(serviceOf),
+    limit,
+    (last) => `${addressToHex(parseAddress(last.address))}.${last.port}.${protocolNumber(last.protocol)}`,
+  );
+}
+
+/** The statement of one page; exported for the test of its plan. */
+export function servicesSql(query: ServiceQuery, limit: number): Sql {
+  const args: SqlValue[] = [];
+  const bind = (value: SqlValue): string => `?${args.push(value)}`;
+  const where = [stateCondition(query.state ?? "active", query.known ?? "hide")];
+  if (query.range !== undefined) {
+    where.push(`s.ip >= unhex(${bind(addressToHex(query.range.first))}) and s.ip <= unhex(${bind(addressToHex(query.range.last))})`);
+  }
+  if (query.port !== undefined) where.push(`s.port = ${bind(query.port)}`);
+  if (query.protocol !== undefined) where.push(`s.proto = ${bind(protocolNumber(query.protocol))}`);
+  if (query.cursor !== undefined) where.push(cursorCondition(query.cursor, query.port !== undefined, bind));
+  const order = query.port === undefined ? "s.ip, s.port, s.proto" : "s.ip, s.proto";
+  return { sql: `select ${COLUMNS} from service s where ${where.join(" and ")} order by ${order} limit ${bind(limit)}`, args };
+}
+
+// The conditions stand literally as in the partial indexes, which are used only then.
+function stateCondition(state: ServiceQuery["state"], known: "hide" | "show"): string {
+  const shown = known === "hide" ? " and s.known = 0" : "";
+  switch (state) {
+    case "open":
+      return `s.state < 2${shown} and s.state = 0`;
+    case "missing":
+      return `s.state = 1${shown}`;
+    case "closed":
+      return `s.state = 2${shown}`;
+    case "all":
+      return `s.state >= 0${shown}`;
+    case "active":
+    case undefined:
+      return `s.state < 2${shown}`;
+  }
+}
+
+function cursorCondition(cursor: string, onePort: boolean, bind: (value: SqlValue) => string): string {
+  const match = /^([0-9a-f]{32})\.(\d{1,5})\.(\d{1,3})$/.exec(cursor);
+  if (match === null) throw new PortolanError("invalid", "the cursor is not one that this list gave; start again without it");
+  const [, ip = "", port = "", proto = ""] = match;
+  if (onePort) return `(s.ip, s.proto) > (unhex(${bind(ip)}), ${bind(Number(proto))})`;
+  return `(s.ip, s.port, s.proto) > (unhex(${bind(ip)}), ${bind(Number(port))}, ${bind(Number(proto))})`;
+}
+
+/** See `LedgerReader.host`. */
+export async function host(database: Database, address: string): Promise<Service[]> {
+  const [rows] = await database.batch(
+    [
+      {
+        sql: `select ${COLUMNS} from service s where s.ip = unhex(?1) order by s.port, s.proto limit ?2`,
+        args: [addressToHex(parseAddress(address)), SERVICES_OF_HOST_MAX],
+      },
+    ],
+    "read",
+  );
+  return (rows ?? []).map(serviceOf);
+}
+
+/** See `LedgerReader.counts`. */
+export async function counts(database: Database): Promise<ServiceCounts> {
+  const [rows] = await database.batch([{ sql: "select state, sum(n) as n from tally group by state" }], "read");
+  const by = new Map((rows ?? []).map((row) => [numberOf(row, "state"), numberOf(row, "n")]));
+  return { open: by.get(0) ?? 0, missing: by.get(1) ?? 0, closed: by.get(2) ?? 0 };
+}
+
+/** See `LedgerReader.portCounts`. */
+export async function portCounts(database: Database, limit: number): Promise<PortCount[]> {
+  const [rows] = await database.batch(
+    [
+      {
+        sql: `select port, proto, sum(iif(state = 0, n, 0)) as open, sum(iif(state = 1, n, 0)) as missing, sum(iif(state = 2, n, 0)) as closed
+          from tally group by port, proto having sum(n) > 0 order by open + missing desc, port, proto limit ?1`,
+        args: [limit],
+      },
+    ],
+    "read",
+  );
+  return (rows ?? []).map((row) => ({
+    protocol: protocolOf(numberOf(row, "proto")),
+    port: numberOf(row, "port"),
+    open: numberOf(row, "open"),
+    missing: numberOf(row, "missing"),
+    closed: numberOf(row, "closed"),
+  }));
+}
+
+/** See `LedgerReader.listChanges`. */
+export async function listChanges(database: Database, query: { limit?: number; cursor?: string }): Promise<Page<Change>> {
+  const limit = limitOf(query.limit);
+  const [rows] = await database.batch(
+    [
+      {
+        sql: "select n, lower(hex(ip)) as ip, port, proto, was, state, at_ms from change where n < ?1 order by n desc limit ?2",
+        args: [query.cursor === undefined ? Number.MAX_SAFE_INTEGER : numberedCursor(query.cursor), limit + 1],
+      },
+    ],
+    "read",
+  );
+  const next = (rows ?? []).length > limit ? String(numberOf(rows?.[limit - 1], "n")) : null;
+  return { items: (rows ?? []).slice(0, limit).map(changeOf), next };
+}
+
+function changeOf(row: SqlRow): Change {
+  const was = row["was"] === null ? null : stateOf(numberOf(row, "was"));
+  const state = stateOf(numberOf(row, "state"));
+  return { ...keyOf(row), was, state, kind: kindOf(was, state), atMs: numberOf(row, "at_ms") };
+}
+
+function kindOf(was: ServiceState | null, state: ServiceState): Change["kind"] {
+  if (was === null) return "observed";
+  if (state !== "open") return state;
+  return was === "closed" ? "reopened" : "seen-again";
+}
+
+function serviceOf(row: SqlRow): Service {
+  const [first, last]: [number, number] = JSON.parse(textOf(row, "seen"));
+  const regions: string[] = JSON.parse(optionalTextOf(row, "regions") ?? "[]");
+  return {
+    ...keyOf(row),
+    state: stateOf(numberOf(row, "state")),
+    firstSeenMs: first * 1_000,
+    lastSeenMs: last * 1_000,
+    seenBy: regions.toSorted(),
+    changedAtMs: numberOf(row, "since_ms"),
+    reopened: numberOf(row, "reopened") === 1,
+    known: numberOf(row, "known") === 1,
+  };
+}
+
+function keyOf(row: SqlRow): Pick<Service, "address" | "protocol" | "port"> {
+  return {
+    address: formatAddress(addressFromHex(textOf(row, "ip"))),
+    protocol: protocolOf(numberOf(row, "proto")),
+    port: numberOf(row, "port"),
+  };
+}
+
+function stateOf(number: number): ServiceState {
+  const state = STATES[number];
+  if (state === undefined) throw new PortolanError("internal", `the ledger has a service in the unknown state ${number}`);
+  return state;
+}
