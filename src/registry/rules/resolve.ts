@@ -1,0 +1,105 @@
+import { addressToHex, parseAddress } from "../../core/address.ts";
+import { parsePorts } from "../../core/port.ts";
+import { type AddressRange, normaliseRanges, parseRange } from "../../core/range.ts";
+import {
+  ALL_SCANNERS,
+  type Exclusion,
+  type GroupMember,
+  type Plan,
+  type RangeGroup,
+  type RegistrySnapshot,
+  type RegistryState,
+  SCANNER_ADDRESSES,
+  type ScannerGroup,
+  type SnapshotMember,
+  type SnapshotPlan,
+} from "../types.ts";
+import { notFound } from "./change.ts";
+
+// A state never changes once it is read, and parsing tens of thousands of ranges takes a while: so each is done once.
+const parsedRanges = new WeakMap<RangeGroup, readonly AddressRange[]>();
+const rangeGroupsOf = new WeakMap<RegistryState, readonly RangeGroup[]>();
+
+/** Every range group, the built-in one first. */
+export function allRangeGroups(state: RegistryState): readonly RangeGroup[] {
+  const groups = rangeGroupsOf.get(state) ?? [scannerAddresses(state), ...state.rangeGroups];
+  rangeGroupsOf.set(state, groups);
+  return groups;
+}
+
+/** The ranges of a group, normalised. */
+export function rangesOfGroup(group: RangeGroup): readonly AddressRange[] {
+  const ranges = parsedRanges.get(group) ?? normaliseRanges(parseAll(group.ranges.map((entry) => entry.canonical)));
+  parsedRanges.set(group, ranges);
+  return ranges;
+}
+
+function scannerAddresses(state: RegistryState): RangeGroup {
+  const addresses = [...new Set(state.scanners.flatMap((scanner) => scanner.addresses))];
+  const keyed = addresses
+    .map((address) => ({ address, key: addressToHex(parseAddress(address)) }))
+    .toSorted((a, b) => (a.key < b.key ? -1 : 1));
+  const ranges = keyed.map(({ address }) => ({ canonical: address, text: address }));
+  return { name: SCANNER_ADDRESSES, builtIn: true, ranges };
+}
+
+/** Every scanner group, the built-in one first. */
+export function allGroups(state: RegistryState): ScannerGroup[] {
+  const members: GroupMember[] = state.scanners
+    .filter((scanner) => scanner.enabled)
+    .map((scanner) => ({ scanner: scanner.name, pinned: null }));
+  return [{ name: ALL_SCANNERS, builtIn: true, members }, ...state.groups];
+}
+
+/** Exclusions that hold at `nowMs`. */
+export function currentExclusions(state: RegistryState, nowMs: number): Exclusion[] {
+  return state.exclusions.filter((exclusion) => exclusion.expiresAtMs === null || exclusion.expiresAtMs > nowMs);
+}
+
+/** Resolves every name of a plan. Throws `not-found` for a group that does not exist. */
+export function resolvePlan(state: RegistryState, plan: Plan, nowMs: number): SnapshotPlan {
+  const exclusions = currentExclusions(state, nowMs);
+  const whole = exclusions.filter((exclusion) => exclusion.ports === null).flatMap((exclusion) => parseAll(exclusion.ranges));
+  return {
+    ...plan,
+    includeRanges: normaliseRanges(plan.include.flatMap((name) => rangesOf(state, name))),
+    excludeRanges: normaliseRanges([...plan.exclude.flatMap((name) => rangesOf(state, name)), ...whole]),
+    pairExclusions: exclusions.flatMap((exclusion) =>
+      exclusion.ports === null ? [] : [{ ranges: parseAll(exclusion.ranges), ports: parsePorts(exclusion.ports) }],
+    ),
+    portRanges: parsePorts(plan.ports),
+    members: membersOf(state, plan.group),
+  };
+}
+
+/** The keeper's view of a state. */
+export function resolveSnapshot(state: RegistryState, nowMs: number): RegistrySnapshot {
+  return {
+    version: state.version,
+    regions: state.regions.map((region) => region.name),
+    scanners: state.scanners,
+    plans: state.plans.map((plan) => resolvePlan(state, plan, nowMs)),
+    exclusions: currentExclusions(state, nowMs),
+  };
+}
+
+function rangesOf(state: RegistryState, name: string): readonly AddressRange[] {
+  const group = allRangeGroups(state).find((candidate) => candidate.name === name);
+  if (group === undefined) throw notFound("range group", name, "portolan range ls");
+  return rangesOfGroup(group);
+}
+
+function parseAll(texts: readonly string[]): AddressRange[] {
+  return texts.map((text) => parseRange(text));
+}
+
+/** Enabled members only, sorted by name. */
+function membersOf(state: RegistryState, name: string): SnapshotMember[] {
+  const group = allGroups(state).find((candidate) => candidate.name === name);
+  if (group === undefined) throw notFound("scanner group", name, "portolan group ls");
+  return group.members.flatMap(({ scanner: scannerName, pinned }) => {
+    const scanner = state.scanners.find((candidate) => candidate.name === scannerName);
+    if (scanner === undefined || !scanner.enabled) return [];
+    return [{ name: scanner.name, region: scanner.region, publicKey: scanner.publicKey, addresses: scanner.addresses, pinned }];
+  });
+}

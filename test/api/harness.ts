@@ -1,0 +1,90 @@
+import { createApp } from "../../src/api/app.ts";
+import type { Job, LedgerReader, Service } from "../../src/ledger/types.ts";
+import type { Role } from "../../src/registry/types.ts";
+import { type TestRegistry, publicKey, startTestRegistry } from "../registry/harness.ts";
+
+export const JOB_ID = "ab".repeat(32);
+
+/** The API over a real registry and a ledger whose answers a test chooses. */
+export type TestApi = {
+  readonly store: TestRegistry;
+  readonly app: ReturnType<typeof createApp>;
+  readonly tokens: Readonly<Record<Role, string>>;
+  readonly ledger: { -readonly [K in keyof LedgerReader]: LedgerReader[K] };
+  readonly bugs: unknown[];
+  /** A request with a role's token (`null`: without any). */
+  ask(method: string, path: string, options?: { role?: Role | null; body?: unknown; headers?: Record<string, string> }): Promise<Response>;
+  close(): Promise<void>;
+};
+
+export async function startTestApi(): Promise<TestApi> {
+  const store = await startTestRegistry();
+  const { registry, clock } = store;
+  await registry.addRegion("eu");
+  await registry.addScanner({ name: "de01", region: "eu", addresses: ["192.0.2.250"], publicKey: publicKey(0) });
+  const issue = async (role: Role): Promise<string> => (await registry.tokens.issue({ name: role, role, expiresAtMs: null })).text;
+  const tokens = { viewer: await issue("viewer"), operator: await issue("operator"), admin: await issue("admin") };
+  const ledger = cannedLedger();
+  const bugs: unknown[] = [];
+  const app = createApp({ registry, ledger, clock: () => clock.nowMs, version: "0.0.0", region: "eu", onBug: (error) => bugs.push(error) });
+  const ask: TestApi["ask"] = async (method, path, options = {}) => {
+    const role = options.role === undefined ? "admin" : options.role;
+    const headers: Record<string, string> = { ...options.headers };
+    if (role !== null) headers["authorization"] = `Bearer ${tokens[role]}`;
+    if (options.body !== undefined) headers["content-type"] ??= "application/json";
+    const body = options.body === undefined ? {} : { body: typeof options.body === "string" ? options.body : JSON.stringify(options.body) };
+    return app.request(path, { method, headers, ...body });
+  };
+  return { store, app, tokens, ledger, bugs, ask, close: store.close };
+}
+
+export const SERVICE: Service = {
+  address: "192.0.2.1",
+  protocol: "tcp",
+  port: 443,
+  state: "open",
+  firstSeenMs: 1,
+  lastSeenMs: 2,
+  seenBy: ["eu"],
+  changedAtMs: 1,
+  reopened: false,
+  known: false,
+};
+
+export const JOB: Job = {
+  id: JOB_ID,
+  plan: "office",
+  group: "@all",
+  home: "eu",
+  cause: "manual",
+  state: "running",
+  why: null,
+  plannedAtMs: 1,
+  deadlineAtMs: 2,
+  endedAtMs: null,
+  tiles: { total: 1, complete: 0, abandoned: 0 },
+  pairs: 256,
+};
+
+function cannedLedger(): TestApi["ledger"] {
+  const none = async () => ({ items: [], next: null });
+  return {
+    listServices: async ({ cursor }) =>
+      cursor === undefined ? { items: [SERVICE], next: "k:1" } : { items: [{ ...SERVICE, port: 444 }], next: null },
+    host: async (address) => (address === SERVICE.address ? [SERVICE] : []),
+    counts: async () => ({ open: 1, missing: 0, closed: 0 }),
+    portCounts: async () => [{ protocol: "tcp", port: 443, open: 1, missing: 0, closed: 0 }],
+    listChanges: none,
+    listJobs: async () => ({ items: [JOB], next: null }),
+    job: async (id) => (id === JOB_ID ? JOB : null),
+    jobSpec: async () => null,
+    listTiles: none,
+    listShards: none,
+    scanners: async () => [],
+    progress: async () => [],
+    frontier: async () => ({}),
+    holes: async () => [],
+    submitCommand: async () => "command",
+    awaitCommand: async () => ({ ok: true, result: { job: JOB_ID } }),
+  };
+}
