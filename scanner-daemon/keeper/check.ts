@@ -1,0 +1,117 @@
+import { decodeSightingRows, type SightingRow } from "../../src/core/columns.ts";
+import { PortolanError } from "../../src/core/errors.ts";
+import { judge } from "../../src/core/masscan/outcome.ts";
+import type { SignedStatement } from "../../src/core/messages/record.ts";
+import type { Part, Report } from "../../src/core/messages/report.ts";
+import { signedText, statementId, type Sha256Hex } from "../../src/core/statement.ts";
+import { decodeWire } from "../../src/core/wire.ts";
+import { ATTEMPTS_MAX, type AcceptItem } from "../../src/ledger/types.ts";
+import type { Scanner } from "../../src/registry/types.ts";
+import { assignmentOf, memberOf, type JobFacts, type Specs } from "./specs.ts";
+
+/** What a scanner's message turned out to be. `cause` names the kind of refusal for the counters. */
+export type Checked =
+  | { readonly kind: "good"; readonly item: AcceptItem; readonly sightings: number; readonly job: string }
+  | { readonly kind: "bad"; readonly cause: BadCause; readonly problem: string }
+  /** Cannot be told at the moment; the same bytes may be right later. */
+  | { readonly kind: "later"; readonly problem: string };
+export type BadCause = "garbled" | "forged" | "foreign" | "mismatch" | "outside";
+
+/** What the check needs to know. */
+export type CheckDeps = {
+  readonly region: string;
+  readonly sha256: Sha256Hex;
+  readonly verify: (publicKey: string, text: string, signature: string) => boolean;
+  /** Registered scanners; null while no registry state is known. */
+  readonly scanners: () => readonly Scanner[] | null;
+  readonly specs: Specs;
+};
+
+/**
+ * Judges bytes that claim to be a part or a report: registered author, its signature, its own assignment, payload as
+ * announced, every sighting inside the tile. A report is judged again from its evidence: `judged` says what it counts
+ * as, and it counts as complete only when its scanner says so as well. Throws only when the ledger does not answer.
+ */
+export async function checkMessage(bytes: Uint8Array, deps: CheckDeps): Promise<Checked> {
+  let wire: ReturnType<typeof decodeWire>;
+  try {
+    wire = decodeWire(bytes);
+  } catch (error) {
+    return bad("garbled", error instanceof PortolanError ? error.message : "the message cannot be read");
+  }
+  const { signed, payload } = wire;
+  const { statement } = signed;
+  if (statement.kind !== "part" && statement.kind !== "report")
+    return bad("foreign", `a scanner may send parts and reports, not a ${statement.kind}`);
+  const id = statementId(statement, deps.sha256);
+  const refusal = checkAuthor(signed, id, deps);
+  if (refusal !== null) return refusal;
+  const { key, scanner } = statement.content;
+  const job = await deps.specs.get(key.job);
+  if (job === null) return bad("foreign", `job ${key.job} is not in the ledger of region ${deps.region}`);
+  const foreign = checkAssignment(job, statement.content);
+  if (foreign !== null) return foreign;
+  const base = { statement, id, author: signed.author };
+  if (statement.kind === "report") return checkReport(base, statement.content, job, deps);
+  const rows = readPart(statement.content, payload, deps.sha256);
+  if ("kind" in rows) return rows;
+  const stray = job.tile(key.tile).outside(rows);
+  if (stray !== null) {
+    return bad(
+      "outside",
+      `scanner "${scanner}" reports address key ${stray.hex} port ${stray.port}, which is not in tile ${key.tile} of job ${key.job}`,
+    );
+  }
+  return { kind: "good", item: { ...base, payload, rows }, sightings: rows.length, job: key.job };
+}
+
+function checkAuthor({ statement, author }: SignedStatement, id: string, deps: CheckDeps): Checked | null {
+  const scanners = deps.scanners();
+  if (scanners === null) return { kind: "later", problem: "the keeper does not know the registry yet" };
+  const registered = scanners.find((scanner) => scanner.name === author.name);
+  if (registered === undefined || !registered.enabled) return bad("forged", `"${author.name}" is no registered scanner`);
+  if (registered.region !== deps.region) return bad("foreign", `scanner "${author.name}" belongs to region ${registered.region}`);
+  if (registered.publicKey !== author.publicKey) return bad("forged", `the key of scanner "${author.name}" is not the registered one`);
+  if (!deps.verify(author.publicKey, signedText(id), author.signature))
+    return bad("forged", `the signature of scanner "${author.name}" does not fit`);
+  const named = statement.kind === "part" || statement.kind === "report" ? statement.content.scanner : null;
+  return named === author.name ? null : bad("forged", `scanner "${author.name}" speaks for "${named ?? "nobody"}"`);
+}
+
+function checkAssignment(job: JobFacts, { key, scanner }: Part | Report): Checked | null {
+  if (key.tile >= job.tiling.count) return bad("foreign", `job ${job.id} has no tile ${key.tile}`);
+  const member = memberOf(job.tile(key.tile).tile, key.shard);
+  if (member === scanner && key.attempt <= ATTEMPTS_MAX) return null;
+  return bad(
+    "foreign",
+    `shard ${key.shard}, attempt ${key.attempt} of tile ${key.tile} of job ${job.id} was never given to scanner "${scanner}"`,
+  );
+}
+
+/** The rows, or why they cannot be what the part announces. */
+function readPart(part: Part, payload: Uint8Array | null, sha256: Sha256Hex): readonly SightingRow[] | Checked {
+  if (payload === null || sha256(payload) !== part.payloadSha256)
+    return bad("mismatch", "the payload is not the one that the part was signed with");
+  try {
+    const rows = decodeSightingRows(payload);
+    return rows.length === part.sightings
+      ? rows
+      : bad("mismatch", `the payload holds ${rows.length} sightings; the part announces ${part.sightings}`);
+  } catch (error) {
+    return bad("garbled", error instanceof PortolanError ? error.message : "the payload cannot be read");
+  }
+}
+
+function checkReport(base: Pick<AcceptItem, "statement" | "id" | "author">, report: Report, job: JobFacts, deps: CheckDeps): Checked {
+  const announced = report.parts.reduce((sum, part) => sum + part.sightings, 0);
+  if (announced !== report.sightings || new Set(report.parts.map((part) => part.id)).size !== report.parts.length) {
+    return bad("mismatch", `the report's parts do not add up to its ${report.sightings} sightings`);
+  }
+  const own = judge(report.evidence, assignmentOf(job, report.key), deps.sha256);
+  const judged = own.kind === "complete" ? report.outcome : own;
+  return { kind: "good", item: { ...base, payload: null, judged }, sightings: 0, job: job.id };
+}
+
+function bad(cause: BadCause, problem: string): Checked & { kind: "bad" } {
+  return { kind: "bad", cause, problem: problem.slice(0, 900) };
+}

@@ -1,0 +1,179 @@
+import { sha256Hex } from "../../src/bus/keys.node.ts";
+import { PortolanError } from "../../src/core/errors.ts";
+import { isLeaseLost } from "../../src/ledger/settle.ts";
+import { errorText } from "../log.ts";
+import { runCommands } from "./commands.ts";
+import type { KeeperDeps } from "./deps.ts";
+import { createDispatch } from "./dispatch.ts";
+import { createIngest, type IngestCounters } from "./ingest.ts";
+import { createLease } from "./lease.ts";
+import { createLive } from "./live.ts";
+import { createSchedule } from "./schedule.ts";
+import { createSnapshots } from "./snapshot.ts";
+import { createSpecs } from "./specs.ts";
+import { createTiles } from "./tiles.ts";
+import { createWriter } from "./writer.ts";
+
+/** The keeper role of one daemon: works while it has the lease, stands by while another has it. */
+export type Keeper = {
+  /** Works until `signal` aborts; then finishes what is in hand and gives the lease back. Rejects only for a bug. */
+  run(signal: AbortSignal): Promise<void>;
+  status(): KeeperStatus;
+};
+
+/** For health checks and log lines. */
+export type KeeperStatus = {
+  readonly leader: boolean;
+  /** What does not work at the moment, by the name of the step. */
+  readonly problems: Readonly<Record<string, string>>;
+  readonly registryVersion: number | null;
+  readonly counters: Readonly<IngestCounters>;
+};
+
+/** Windows of deferred work in one round: other work waits no longer than about a second. */
+const WINDOWS_PER_ROUND = 8;
+
+/** Makes a keeper. Nothing happens before `run`. */
+export function createKeeper(deps: KeeperDeps): Keeper {
+  const parts = assemble(deps);
+  const { lease, ingest, live, snapshots, doorbell, steps } = parts;
+  let active = false;
+  const standUp = async (): Promise<boolean> =>
+    steps.run("log", async () => {
+      await deps.ledger.ensureLog(() => Buffer.from(deps.randomBytes(16)).toString("hex"));
+      ingest.start();
+      live.start();
+      active = true;
+    });
+  const standDown = async (): Promise<void> => {
+    active = false;
+    live.stop();
+    await ingest.stop();
+  };
+  return {
+    status: () => ({
+      leader: active && lease.epoch() !== null,
+      problems: Object.fromEntries(steps.problems),
+      registryVersion: snapshots.current()?.version ?? null,
+      counters: { ...ingest.counters },
+    }),
+    run: async (signal) => {
+      const leasing = keepLease(deps, lease, doorbell, signal);
+      while (!signal.aborted) {
+        if (lease.epoch() === null) {
+          if (active) await standDown();
+          await snapshots.refresh();
+        } else if (active || (await standUp())) await parts.round();
+        await doorbell.wait(deps.settings.tickMs, signal);
+      }
+      await standDown();
+      await leasing;
+      await lease.release();
+    },
+  };
+}
+
+async function keepLease(
+  deps: KeeperDeps,
+  lease: { step(): Promise<void>; epoch(): number | null },
+  doorbell: Doorbell,
+  signal: AbortSignal,
+): Promise<void> {
+  const pause = createDoorbell();
+  while (!signal.aborted) {
+    const had = lease.epoch() !== null;
+    await lease.step();
+    if (!had && lease.epoch() !== null) doorbell.ring();
+    await pause.wait(Math.min(deps.settings.tickMs, deps.settings.leaseTtlMs / 5), signal);
+  }
+}
+
+function assemble(deps: KeeperDeps) {
+  const lease = createLease({ ...deps, ttlMs: deps.settings.leaseTtlMs });
+  const doorbell = createDoorbell();
+  const steps = createSteps(deps, lease.lost);
+  const snapshots = createSnapshots(deps);
+  const specs = createSpecs(deps.ledger);
+  const writer = createWriter(deps, lease);
+  const scanners = () => snapshots.current()?.scanners ?? null;
+  const isOurs = (name: string): boolean => scanners()?.some((scanner) => scanner.name === name && scanner.region === deps.region) ?? false;
+  const live = createLive({ ...deps, isOurs });
+  const ingest = createIngest({ ...deps, writer, specs, scanners, onReport: doorbell.ring });
+  const schedule = createSchedule(deps, { writer, live, snapshots });
+  const tiles = createTiles(deps, writer);
+  const dispatch = createDispatch(deps, { specs, live, snapshots });
+  const deferred = async (): Promise<void> => {
+    for (let window = 0; window < WINDOWS_PER_ROUND; window += 1) {
+      if (!(await deps.ledger.runDeferred({ epoch: writer.epoch(), sha256: sha256Hex }))) return;
+    }
+    doorbell.ring();
+  };
+  const round = async (): Promise<void> => {
+    await snapshots.refresh();
+    await steps.run("commands", () => runCommands(deps, { writer, schedule, tiles, snapshots }));
+    await steps.run("complete tiles", tiles.complete);
+    await steps.run("deadlines", tiles.expire);
+    await steps.run("deferred work", deferred);
+    await steps.run("schedule", schedule.startDue);
+    if (!(await steps.run("dispatch", dispatch.run))) dispatch.forget();
+    await steps.run("live state", live.flush);
+  };
+  return { lease, ingest, live, snapshots, doorbell, steps, round };
+}
+
+type Steps = { readonly problems: ReadonlyMap<string, string>; run(name: string, step: () => Promise<void>): Promise<boolean> };
+
+/** Runs steps one by one so that a failing one does not keep the others from their work; says what fails once, and when it works again. */
+function createSteps(deps: KeeperDeps, onLeaseLost: () => void): Steps {
+  const problems = new Map<string, string>();
+  return {
+    problems,
+    run: async (name, step) => {
+      try {
+        await step();
+        if (problems.delete(name)) deps.log.info(`${name}: works again`);
+        return true;
+      } catch (error) {
+        const text = errorText(error);
+        if (isLeaseLost(error) || (error instanceof PortolanError && error.code === "conflict")) onLeaseLost();
+        const expected = error instanceof PortolanError && error.code !== "internal";
+        if (problems.get(name) !== text)
+          deps.log[expected ? "warning" : "error"](`${name}: ${text}`, expected ? {} : { error: stackOf(error) });
+        problems.set(name, text);
+        return false;
+      }
+    },
+  };
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+type Doorbell = { ring(): void; wait(timeoutMs: number, signal: AbortSignal): Promise<void> };
+
+/** A pause that a ring ends early; a ring while nobody waits ends the next pause at once. */
+function createDoorbell(): Doorbell {
+  let rung = false;
+  let wake: (() => void) | null = null;
+  return {
+    ring: () => {
+      rung = true;
+      wake?.();
+    },
+    wait: (timeoutMs, signal) =>
+      new Promise((resolve) => {
+        const done = (): void => {
+          clearTimeout(timer);
+          signal.removeEventListener("abort", done);
+          wake = null;
+          rung = false;
+          resolve();
+        };
+        const timer = setTimeout(done, timeoutMs);
+        wake = done;
+        signal.addEventListener("abort", done, { once: true });
+        if (rung || signal.aborted) done();
+      }),
+  };
+}

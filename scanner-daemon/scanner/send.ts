@@ -1,0 +1,189 @@
+import type { Bus } from "../../src/bus/bus.ts";
+import { publicKeyOf, sha256Hex, signText } from "../../src/bus/keys.node.ts";
+import { reportsSubject } from "../../src/bus/names.ts";
+import { encodeSightings, decodeSightingRows } from "../../src/core/columns.ts";
+import { submitReplySchema, type SubmitReply } from "../../src/core/messages/bus.ts";
+import type { Statement } from "../../src/core/messages/record.ts";
+import { signedText, statementId } from "../../src/core/statement.ts";
+import { encodeWire } from "../../src/core/wire.ts";
+import { errorText, type Log } from "../log.ts";
+import type { RunStore, StoredRun } from "./store.ts";
+
+/** What sending needs. */
+export type SenderDeps = {
+  readonly name: string;
+  readonly region: string;
+  readonly bus: Bus;
+  /** nkey seed that signs parts and reports. */
+  readonly seed: string;
+  readonly store: RunStore;
+  readonly log: Log;
+  /** Number in [0, 1) that spreads retries. */
+  readonly random: () => number;
+  readonly timing?: Partial<SenderTiming>;
+};
+
+/** Pace of sending, in ms. */
+export type SenderTiming = { readonly requestTimeoutMs: number; readonly backoffFirstMs: number; readonly backoffMaxMs: number };
+
+const TIMING: SenderTiming = { requestTimeoutMs: 10_000, backoffFirstMs: 250, backoffMaxMs: 15_000 };
+const PARTS_IN_FLIGHT_MAX = 4;
+
+/** Sends what the store holds until the keeper has acknowledged it; survives any time without a keeper. */
+export type Sender = {
+  /** Says that there may be something new to send. */
+  wake(): void;
+  /** Resolves when nothing sealed or finished is left to send, or after `timeoutMs`. */
+  drained(timeoutMs: number): Promise<boolean>;
+  /** Ends sending; what is in flight is sent again at the next start. */
+  stop(): Promise<void>;
+};
+
+/** Starts sending at once, oldest run first. Parts go before their report; a repeat after a lost reply has the same id. */
+export function startSender(deps: SenderDeps): Sender {
+  const timing = { ...TIMING, ...deps.timing };
+  const sent = new Map<StoredRun, PartId[]>();
+  let stopping = false;
+  let idle = false;
+  let failures = 0;
+  let wakeUp = (): void => {};
+  let awake = false;
+  const pause = (ms: number | null): Promise<void> =>
+    new Promise((resolve) => {
+      if (awake || stopping) return resolve();
+      const timer = ms === null ? undefined : setTimeout(resolve, ms);
+      wakeUp = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  const loop = async (): Promise<void> => {
+    while (!stopping) {
+      awake = false;
+      try {
+        const busy = await sendRound(deps, timing, sent);
+        failures = 0;
+        idle = !busy;
+        if (!busy) await pause(null);
+      } catch (error) {
+        failures += 1;
+        if (failures === 1) deps.log.warning("cannot send to the keeper yet; the spool keeps everything", { problem: errorText(error) });
+        const backoffMs = Math.min(timing.backoffMaxMs, timing.backoffFirstMs * 2 ** Math.min(failures - 1, 16));
+        // A wake does not shorten the back-off: it only tells of more to send.
+        await sleepUnless(() => stopping, backoffMs * (0.5 + deps.random() / 2));
+      }
+    }
+  };
+  const running = loop();
+  return {
+    wake: () => {
+      awake = true;
+      idle = false;
+      wakeUp();
+    },
+    drained: async (timeoutMs) => {
+      const untilMs = performance.now() + timeoutMs;
+      while (!idle && performance.now() < untilMs) await sleepUnless(() => idle, 10);
+      return idle;
+    },
+    stop: async () => {
+      stopping = true;
+      wakeUp();
+      await running;
+    },
+  };
+}
+
+type PartId = { readonly id: string; readonly sightings: number };
+
+/** Sends one batch of parts, or one report; false when nothing waits. Throws when it has to be tried again later. */
+async function sendRound(deps: SenderDeps, timing: SenderTiming, sent: Map<StoredRun, PartId[]>): Promise<boolean> {
+  for (const run of deps.store.runs()) {
+    const ids = sent.get(run) ?? [];
+    sent.set(run, ids);
+    // The end is read first: what was sealed before it is all there is.
+    const end = run.end();
+    const waiting = run.spool.parts().length - ids.length;
+    try {
+      if (waiting > 0) {
+        const indexes = Array.from({ length: Math.min(waiting, PARTS_IN_FLIGHT_MAX) }, (_, offset) => ids.length + offset);
+        const results = await Promise.allSettled(indexes.map((index) => sendPart(deps, timing, run, index)));
+        for (const result of results) {
+          if (result.status === "rejected") throw result.reason;
+          ids.push(result.value);
+        }
+        return true;
+      }
+      if (end === null) continue;
+      await submit(deps, timing, reportStatement(deps, run, ids), null);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      // A run that still goes on is set aside when it has ended.
+      if (end === null) continue;
+      const path = await deps.store.setAside(run);
+      deps.log.error("the keeper refuses a run for good; it was set aside", { problem: error.message, path });
+      sent.delete(run);
+      return true;
+    }
+    await deps.store.retire(run);
+    sent.delete(run);
+    return true;
+  }
+  return false;
+}
+
+async function sendPart(deps: SenderDeps, timing: SenderTiming, run: StoredRun, index: number): Promise<PartId> {
+  const payload = encodeSightings(await run.spool.readPart(index));
+  const sightings = decodeSightingRows(payload).length;
+  const { assignment, runId } = run.start;
+  const content = { version: 1 as const, key: assignment.key, scanner: deps.name, runId, index, sightings };
+  const statement: Statement = { kind: "part", content: { ...content, payloadSha256: sha256Hex(payload), payloadBytes: payload.length } };
+  return { id: await submit(deps, timing, statement, payload), sightings };
+}
+
+function reportStatement(deps: SenderDeps, run: StoredRun, parts: readonly PartId[]): Statement {
+  const end = run.end();
+  if (end === null) throw new Error("the run has not ended");
+  const { assignment, runId, startedAtMs } = run.start;
+  const { outcome, evidence, probesSent } = end;
+  return {
+    kind: "report",
+    content: {
+      version: 1,
+      key: assignment.key,
+      scanner: deps.name,
+      runId,
+      outcome,
+      evidence,
+      probesSent,
+      startedAtMs,
+      parts: [...parts],
+      sightings: parts.reduce((sum, part) => sum + part.sightings, 0),
+      endedAtMs: end.endedAtMs,
+    },
+  };
+}
+
+/** The keeper will not take these bytes, however often they are sent. */
+class Refusal extends Error {}
+
+async function submit(deps: SenderDeps, timing: SenderTiming, statement: Statement, payload: Uint8Array | null): Promise<string> {
+  const id = statementId(statement, sha256Hex);
+  const author = { name: deps.name, publicKey: publicKeyOf(deps.seed), signature: signText(deps.seed, signedText(id)) };
+  const bytes = encodeWire({ statement, author }, payload);
+  const reply = readReply(await deps.bus.request(reportsSubject(deps.region), bytes, { timeoutMs: timing.requestTimeoutMs }));
+  if (reply.ok && reply.receipt.id === id) return id;
+  if (reply.ok) throw new Error(`the keeper acknowledged ${reply.receipt.id} instead of ${id}`);
+  throw reply.retry ? new Error(reply.problem) : new Refusal(reply.problem);
+}
+
+function readReply(bytes: Uint8Array): SubmitReply {
+  return submitReplySchema.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
+}
+
+async function sleepUnless(done: () => boolean, ms: number): Promise<void> {
+  const untilMs = performance.now() + ms;
+  while (!done() && performance.now() < untilMs) {
+    await new Promise((resolve) => setTimeout(resolve, Math.min(100, Math.max(1, untilMs - performance.now()))));
+  }
+}
