@@ -1,0 +1,27 @@
+import { formatCount, formatDuration } from "../../web/format.ts";
+import { bodyOf, type Api } from "../client.ts";
+
+/** A plan as the API tells it. */
+export type Plan = Awaited<ReturnType<typeof readPlan>>;
+
+export async function readPlan(api: Api, name: string) {
+  return bodyOf(api.v1.plans[":name"].$get({ param: { name } }));
+}
+
+/** Starts a job now; returns its id. Throws the keeper's refusal. */
+export async function startJob(api: Api, name: string): Promise<string> {
+  return (await bodyOf(api.v1.plans[":name"].jobs.$post({ param: { name } }))).job;
+}
+
+/** One line about a plan: size, rhythm, who does it. */
+export function summaryOf(plan: Plan): string {
+  const every = plan.intervalS === null ? "on request" : `every ${formatDuration(plan.intervalS)}`;
+  return `${sizeOf(plan)}, ${every}, by scanner group ${plan.group}`;
+}
+
+/** How much one job is, and how long it takes. */
+export function sizeOf({ pairs, expectedS }: Plan): string {
+  if (pairs === null) return "nothing can be planned now";
+  const takes = expectedS === null ? "" : ` (about ${formatDuration(Math.max(1, expectedS))} a job)`;
+  return `${formatCount(pairs)} pairs of address and port${takes}`;
+}

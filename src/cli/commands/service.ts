@@ -1,0 +1,126 @@
+import type { Command } from "commander";
+import { PortolanError } from "../../core/errors.ts";
+import { parseRange } from "../../core/range.ts";
+import { formatUtc, formatWhen, plural, shortId } from "../../web/format.ts";
+import { paths } from "../../web/paths.ts";
+import { serviceName } from "../../web/service-names.ts";
+import { asArgument, wholeNumber } from "../arguments.ts";
+import { allRows, bodyOf, type Api } from "../client.ts";
+import type { Context, Session } from "../context.ts";
+import { EXIT } from "../io.ts";
+import type { Column, Tone } from "../output.ts";
+
+const STATES = ["active", "open", "missing", "closed", "all"] as const;
+const EXAMPLES = `
+Examples:
+  portolan service ls                              what is open now, missing ones included
+  portolan service ls --cidr 192.0.2.0/24 --port 22
+  portolan service ls --state closed --all --ndjson
+  portolan service ls --port 3389 --fail-on-findings     exit code 1 when there is any: for cron and CI
+
+States: open (seen, and not missed since), missing (missed by a complete look, not yet proven closed), closed.`;
+
+type ListOptions = {
+  readonly cidr?: string;
+  readonly port?: number;
+  readonly protocol?: string;
+  readonly state: string;
+  readonly limit?: number;
+  readonly all?: boolean;
+  readonly failOnFindings?: boolean;
+};
+
+/** `portolan service …`: the register. */
+export function registerService(program: Command, session: Session): void {
+  const service = program.command("service").description("the register of open ports");
+  service
+    .command("ls")
+    .description("list services, by address and port")
+    .option("--cidr <range>", "only in this CIDR, first-last or address", (value) => asArgument(() => (parseRange(value), value)))
+    .option("--port <port>", "only this port", wholeNumber)
+    .option("--protocol <name>", "only tcp, udp or sctp")
+    .option("--state <state>", `one of ${STATES.join(", ")}; active is open and missing`, "active")
+    .option("--limit <count>", "at most this many, up to 1000 (default: 100)", wholeNumber)
+    .option("--all", "all of them")
+    .option("--fail-on-findings", "exit with 1 when anything is listed")
+    .addHelpText("after", EXAMPLES)
+    .action(async (options: ListOptions) => session.finish(await listServices(session.context(), options)));
+}
+
+/** `portolan host …`: one address. */
+export function registerHost(program: Command, session: Session): void {
+  const host = program.command("host").description("one address");
+  host
+    .command("show <address>")
+    .description("everything the register holds about an address")
+    .action(async (address: string) => session.finish(await showHost(session.context(), address)));
+}
+
+type Service = Awaited<ReturnType<typeof readServices>>["items"][number];
+
+async function readServices(api: Api, query: Record<string, string>) {
+  return bodyOf(api.v1.services.$get({ query }));
+}
+
+async function listServices(context: Context, options: ListOptions): Promise<number> {
+  const state = STATES.find((known) => known === options.state);
+  if (state === undefined) throw new PortolanError("invalid", `unknown state "${options.state}"; it is one of ${STATES.join(", ")}`);
+  const api = context.api();
+  const filter: Record<string, string> = {
+    ...(options.cidr === undefined ? {} : { cidr: options.cidr }),
+    ...(options.port === undefined ? {} : { port: String(options.port) }),
+    ...(options.protocol === undefined ? {} : { protocol: options.protocol }),
+  };
+  const read = (limit: number, cursor?: string) =>
+    readServices(api, { ...filter, state, limit: String(limit), ...(cursor === undefined ? {} : { cursor }) });
+  const page =
+    options.all === true ? { items: await allRows((cursor) => read(1_000, cursor)), next_cursor: null } : await read(options.limit ?? 100);
+  const isFiltered = Object.keys(filter).length > 0 || state !== "active";
+  const empty = page.items.length > 0 || context.output.format !== "table" ? "" : await emptyText(api, isFiltered);
+  context.output.list<Service>(page.items, { columns: columnsAt(context.io.now(), true), empty, next: page.next_cursor });
+  return page.items.length > 0 && options.failOnFindings === true ? EXIT.findings : EXIT.ok;
+}
+
+/** An empty list alone would look like "nothing is open": says what it rests on. */
+async function emptyText(api: Api, isFiltered: boolean): Promise<string> {
+  if (isFiltered) return "Nothing in the register matches this filter.";
+  const { items } = await bodyOf(api.v1.jobs.$get({ query: { limit: "1" } }));
+  const job = items[0];
+  if (job === undefined)
+    return "Nothing is known yet: no job has run. Begin with: portolan plan add office --range 192.0.2.0/24 -p 1-1024 --every 6h";
+  if (job.state === "running") return `Nothing found open so far; job ${shortId(job.id)} is running. Follow it: portolan job watch`;
+  if (job.tiles.complete === 0)
+    return `Nothing is known: the latest job, ${shortId(job.id)}, covered nothing. See why: portolan job show ${shortId(job.id)}`;
+  return `Covered and quiet: the latest job of ${job.plan} scanned ${plural(job.tiles.complete, "tile")} of ${job.tiles.total} completely and nothing is open.`;
+}
+
+const TONES: Readonly<Record<Service["state"], Tone>> = { open: "good", missing: "warn", closed: "quiet" };
+
+function columnsAt(nowMs: number, hasAddress: boolean): Column<Service>[] {
+  return [
+    ...(hasAddress ? [{ title: "address", value: (row: Service) => row.address }] : []),
+    { title: "port", value: (row) => `${row.port}/${row.protocol}` },
+    {
+      title: "state",
+      value: (row) => (row.reopened && row.state !== "closed" ? `${row.state} (reopened)` : row.state),
+      tone: (row) => TONES[row.state],
+    },
+    { title: "registered for", value: (row) => serviceName(row.protocol, row.port) ?? "" },
+    { title: "first seen", value: (row) => formatWhen(row.firstSeenMs, nowMs) },
+    { title: "last seen", value: (row) => formatWhen(row.lastSeenMs, nowMs) },
+    { title: "seen by", value: (row) => row.seenBy.join(", ") },
+  ];
+}
+
+async function showHost(context: Context, address: string): Promise<number> {
+  const api = context.api();
+  const host = await bodyOf(api.v1.hosts[":address"].$get({ param: { address } }));
+  if (context.output.format === "json") {
+    context.output.one(host, []);
+    return EXIT.ok;
+  }
+  context.output.list<Service>(host.services, { columns: columnsAt(context.io.now(), false), empty: "" });
+  const latest = Math.max(...host.services.map((service) => service.lastSeenMs));
+  context.output.note(`${host.address}, last seen ${formatUtc(latest)}. In the browser: ${paths.host(host.address)}`);
+  return EXIT.ok;
+}

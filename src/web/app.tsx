@@ -1,0 +1,191 @@
+/** @jsxRuntime automatic @jsxImportSource hono/jsx */
+import { Hono, type Context, type MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { formatAddress, parseAddress } from "../core/address.ts";
+import { PortolanError, type ErrorCode } from "../core/errors.ts";
+import type { ServiceQuery } from "../ledger/types.ts";
+import { hasProblems, parseServicesFilter, type ServicesFilter } from "./filters.ts";
+import type { Frame } from "./layout.tsx";
+import { HostPage } from "./pages/host.tsx";
+import { JobPage } from "./pages/job.tsx";
+import { JobsPage } from "./pages/jobs.tsx";
+import { LoginPage } from "./pages/login.tsx";
+import { ProblemPage } from "./pages/problem.tsx";
+import { ServicesPage } from "./pages/services.tsx";
+import { paths, safeNext } from "./paths.ts";
+import { readSurroundings, type WebLedger, type WebRegistry } from "./readers.ts";
+import { endSession, isSameOrigin, sessionToken, setPageHeaders, startSession } from "./security.ts";
+
+export type WebDeps = {
+  readonly ledger: WebLedger;
+  readonly registry: WebRegistry;
+  /** Whether this token lets its holder look. Throws `unavailable` when that cannot be known now. */
+  authenticate(token: string): Promise<boolean>;
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Region that answers. */
+  readonly region: string;
+  /** Told of bugs (pages with status 500), for the log. */
+  readonly onBug?: (error: unknown) => void;
+};
+
+const SERVICES_PER_PAGE = 50;
+const FREQUENT_PORTS = 10;
+const JOBS_PER_PAGE = 50;
+const SHARDS_PER_PAGE = 100;
+const LOGIN_BYTES_MAX = 8_192;
+
+const STATUS: Readonly<Record<ErrorCode, ContentfulStatusCode>> = {
+  invalid: 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  "not-found": 404,
+  conflict: 409,
+  "too-large": 413,
+  unavailable: 503,
+  internal: 500,
+};
+
+/**
+ * The pages, to be mounted at `/`. It answers only its own paths; for others see `notFoundPage`.
+ *
+ * Assets under `/static` are served by each runtime's entry from `public/static`.
+ */
+export function createWeb(deps: WebDeps): Hono {
+  const web = new Hono();
+  const signedIn = requireSession(deps);
+  web.onError((error, c) => problemPage(c, deps, error));
+  web.get(paths.services(), signedIn, (c) => servicesPage(c, deps));
+  web.get("/hosts/:address", signedIn, (c) => hostPage(c, deps));
+  web.get(paths.jobs(), signedIn, (c) => jobsPage(c, deps));
+  web.get("/jobs/:id", signedIn, (c) => jobPage(c, deps));
+  web.get(paths.login(), (c) => loginPage(c, deps, { next: c.req.query("next"), problem: null, status: 200 }));
+  web.post(paths.login(), bodyLimit({ maxSize: LOGIN_BYTES_MAX, onError: tooLarge }), (c) => signIn(c, deps));
+  web.post(paths.logout(), (c) => signOut(c));
+  return web;
+}
+
+/** A page that says that there is nothing at this address; for the caller's not-found handler. */
+export function notFoundPage(c: Context, deps: WebDeps): Response | Promise<Response> {
+  return problemPage(c, deps, new PortolanError("not-found", "There is no such page."));
+}
+
+function frameOf(c: Context, deps: WebDeps): Frame {
+  return { region: deps.region, nowMs: deps.now(), signedIn: sessionToken(c) !== null };
+}
+
+function requireSession(deps: WebDeps): MiddlewareHandler {
+  return async (c, next) => {
+    const token = sessionToken(c);
+    if (token !== null && (await deps.authenticate(token))) return next();
+    const here = new URL(c.req.url);
+    setPageHeaders(c);
+    return c.redirect(paths.login(`${here.pathname}${here.search}`), 303);
+  };
+}
+
+async function servicesPage(c: Context, deps: WebDeps): Promise<Response> {
+  const filter = parseServicesFilter(c.req.query());
+  const wrong = hasProblems(filter);
+  const frame = frameOf(c, deps);
+  const [page, counts, ports, latest, surroundings] = await Promise.all([
+    wrong ? null : deps.ledger.listServices(serviceQuery(filter)),
+    deps.ledger.counts(),
+    deps.ledger.portCounts(FREQUENT_PORTS),
+    deps.ledger.listJobs({ limit: 1 }),
+    readSurroundings({ ledger: deps.ledger, registry: deps.registry, nowMs: frame.nowMs }),
+  ]);
+  setPageHeaders(c);
+  const props = { frame, filter, page, counts, ports, jobs: latest.items, surroundings };
+  return c.html(<ServicesPage {...props} />, wrong ? 400 : 200);
+}
+
+function serviceQuery({ range, port, choice, cursor }: ServicesFilter): ServiceQuery {
+  return {
+    state: choice,
+    limit: SERVICES_PER_PAGE,
+    ...(range === null ? {} : { range }),
+    ...(port === null ? {} : { port }),
+    ...(cursor === null ? {} : { cursor }),
+  };
+}
+
+async function hostPage(c: Context, deps: WebDeps): Promise<Response> {
+  const text = c.req.param("address") ?? "";
+  const address = formatAddress(parseAddress(text));
+  if (address !== text) return c.redirect(paths.host(address), 302);
+  const services = await deps.ledger.host(address);
+  setPageHeaders(c);
+  return c.html(<HostPage frame={frameOf(c, deps)} address={address} services={services} />);
+}
+
+async function jobsPage(c: Context, deps: WebDeps): Promise<Response> {
+  const cursor = c.req.query("cursor");
+  const { items, next } = await deps.ledger.listJobs({ limit: JOBS_PER_PAGE, ...(cursor === undefined ? {} : { cursor }) });
+  setPageHeaders(c);
+  return c.html(<JobsPage frame={frameOf(c, deps)} jobs={items} nextCursor={next} isFirst={cursor === undefined} />);
+}
+
+async function jobPage(c: Context, deps: WebDeps): Promise<Response> {
+  const id = c.req.param("id") ?? "";
+  const cursor = c.req.query("shards");
+  const frame = frameOf(c, deps);
+  const job = /^[0-9a-f]{64}$/.test(id) ? await deps.ledger.job(id) : null;
+  if (job === null) throw new PortolanError("not-found", "This region knows no such job; the list of jobs has those that it knows.");
+  const query = { job: id, nowMs: frame.nowMs };
+  const [page, progress] = await Promise.all([
+    deps.ledger.listShards({ ...query, limit: SHARDS_PER_PAGE, ...(cursor === undefined ? {} : { cursor }) }),
+    job.state === "running" ? deps.ledger.progress(query) : [],
+  ]);
+  setPageHeaders(c);
+  return c.html(<JobPage frame={frame} job={job} page={page} progress={progress} cursor={cursor ?? null} />);
+}
+
+type LoginAnswer = { readonly next: string | undefined; readonly problem: string | null; readonly status: ContentfulStatusCode };
+
+function loginPage(c: Context, deps: WebDeps, answer: LoginAnswer): Response | Promise<Response> {
+  setPageHeaders(c);
+  const frame = { ...frameOf(c, deps), signedIn: false };
+  return c.html(<LoginPage frame={frame} next={safeNext(answer.next)} problem={answer.problem} />, answer.status);
+}
+
+async function signIn(c: Context, deps: WebDeps): Promise<Response> {
+  requireSameOrigin(c);
+  const form = await c.req.parseBody();
+  const token = typeof form["token"] === "string" ? form["token"].trim() : "";
+  const next = typeof form["next"] === "string" ? form["next"] : undefined;
+  if (token === "" || !(await deps.authenticate(token))) {
+    const problem = "This token is not known here, or it has ended or been revoked. Check that all of it was copied.";
+    return loginPage(c, deps, { next, problem, status: 401 });
+  }
+  setPageHeaders(c);
+  startSession(c, token);
+  return c.redirect(safeNext(next), 303);
+}
+
+function signOut(c: Context): Response {
+  requireSameOrigin(c);
+  setPageHeaders(c);
+  endSession(c);
+  return c.redirect(paths.login(), 303);
+}
+
+function requireSameOrigin(c: Context): void {
+  if (!isSameOrigin(c.req.raw)) {
+    throw new PortolanError("forbidden", "This form was not sent from a page of this site; open the sign-in page and send it from there.");
+  }
+}
+
+function tooLarge(): never {
+  throw new PortolanError("too-large", "This form is too large for a token; copy the token alone.");
+}
+
+function problemPage(c: Context, deps: WebDeps, error: unknown): Response | Promise<Response> {
+  const known =
+    error instanceof PortolanError ? error : new PortolanError("internal", "The server met an error of its own; its log has more.");
+  // The log is the place for the rest: the page must not show what a stack trace tells.
+  if (known.code === "internal") deps.onBug?.(error);
+  setPageHeaders(c);
+  return c.html(<ProblemPage frame={frameOf(c, deps)} code={known.code} message={known.message} />, STATUS[known.code]);
+}

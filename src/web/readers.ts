@@ -1,0 +1,40 @@
+import type { LedgerReader } from "../ledger/types.ts";
+import type { RegistryState } from "../registry/types.ts";
+
+/** The queries of the ledger that pages ask. */
+export type WebLedger = Pick<
+  LedgerReader,
+  "listServices" | "host" | "counts" | "portCounts" | "listJobs" | "job" | "listShards" | "progress" | "scanners" | "holes"
+>;
+
+/** What pages ask of the registry. */
+export type WebRegistry = { state(): Promise<RegistryState> };
+
+/** What is set up and who is awake: decides which empty state is the true one. */
+export type Surroundings = {
+  readonly plans: readonly string[];
+  /** Enabled scanners of all regions. */
+  readonly scanners: number;
+  /** Scanners heard within the last 30 s. */
+  readonly awake: number;
+  /** Why a scanner that is awake claims nothing, each with its remedy. */
+  readonly notReady: readonly { readonly scanner: string; readonly reason: string }[];
+  /** Logs with a hole: nothing can be closed until it is filled. */
+  readonly holes: number;
+};
+
+const AWAKE_MS = 30_000;
+
+/** Asks ledger and registry at once. Null when the registry does not answer: the findings are worth showing without it. */
+export async function readSurroundings(deps: { ledger: WebLedger; registry: WebRegistry; nowMs: number }): Promise<Surroundings | null> {
+  const [state, live, holes] = await Promise.all([deps.registry.state().catch(() => null), deps.ledger.scanners(), deps.ledger.holes()]);
+  if (state === null) return null;
+  const awake = live.filter((scanner) => deps.nowMs - scanner.receivedAtMs < AWAKE_MS);
+  return {
+    plans: state.plans.map((plan) => plan.name),
+    scanners: state.scanners.filter((scanner) => scanner.enabled).length,
+    awake: awake.length,
+    notReady: awake.flatMap(({ scanner, notReady }) => (notReady === null ? [] : [{ scanner, reason: notReady }])),
+    holes: holes.length,
+  };
+}

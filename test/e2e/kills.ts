@@ -1,0 +1,196 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { type Api, openApi } from "../../src/local/demo/api.ts";
+import type { Playground } from "../../src/local/lab/playground.ts";
+import { choose, openKeys, pairKey, pairOf, xorshift32 } from "../../src/local/lab/truth.ts";
+import { type Region, startRegion } from "../../src/local/region.ts";
+import { killEngine } from "./engine-process.ts";
+import { openLog, type RecordLog } from "./record-log.ts";
+
+/** One campaign: jobs run one after the other while parts of the region are killed at random points. */
+export type KillOptions = {
+  readonly seed: number;
+  readonly count: number;
+  readonly engine: "connect" | "masscan";
+  readonly dir: string;
+  readonly playground: Playground;
+  /** Shape of the jobs: about ten seconds each, so that kills land in the middle. */
+  readonly plan: { readonly rateLimitPps: number; readonly pairsMax: number };
+  /** Pairs closed for real after half of the kills. */
+  readonly closing: number;
+  readonly say: (line: string) => void;
+};
+
+/** What a campaign found out. The promise holds when `lost`, `closedWrongly`, `incomplete` and `wrongAtEnd` are empty. */
+export type KillResult = {
+  readonly seed: number;
+  readonly kills: Readonly<Record<string, number>>;
+  readonly jobs: number;
+  /** Records that an earlier look had seen and a later one did not, or at another place. */
+  readonly lost: readonly string[];
+  /** Services shown closed at any look although they were open. */
+  readonly closedWrongly: readonly string[];
+  readonly incomplete: readonly string[];
+  /** Difference of the register and the truth after two jobs without kills. */
+  readonly wrongAtEnd: readonly string[];
+  readonly records: number;
+  readonly seconds: number;
+};
+
+const VICTIMS = ["engine", "scanner-s1", "engine", "scanner-s2", "keeper", "nats", "ledger", "registry"] as const;
+const PAUSE_MS_MAX = 1_500;
+const UP_MS_MAX = 30_000;
+const JOB_MS_MAX = 180_000;
+
+/** Runs one campaign on a region of its own, which is stopped at the end. */
+export async function runKills(options: KillOptions): Promise<KillResult> {
+  const { playground } = options;
+  const region = await startRegion({
+    dir: options.dir,
+    region: "eu",
+    scanners: playground.scanners.map(({ launcher, adapter }, i) => ({
+      name: `s${i + 1}`,
+      addresses: adapter === null ? [`127.0.0.${i + 1}`] : [adapter.ipv4, adapter.ipv6],
+      launcher: [...launcher],
+      ...(adapter === null ? {} : { adapter, labMode: true }),
+    })),
+    keeper: { tickMs: 100, waitS: 1 },
+  });
+  const log = openLog(region.ledgerUrl);
+  try {
+    return await new Campaign(options, region, log).run();
+  } finally {
+    log.close();
+    await region.stop();
+  }
+}
+
+class Campaign {
+  readonly #options: KillOptions;
+  readonly #region: Region;
+  readonly #api: Api;
+  readonly #log: RecordLog;
+  readonly #next: () => number;
+  readonly #kills: Record<string, number> = {};
+  readonly #lost: string[] = [];
+  readonly #closedWrongly = new Set<string>();
+  readonly #incomplete: string[] = [];
+  #jobs = 0;
+  #job: string | null = null;
+
+  constructor(options: KillOptions, region: Region, log: RecordLog) {
+    this.#options = options;
+    this.#region = region;
+    this.#log = log;
+    this.#api = openApi(region.apiUrl, region.adminToken);
+    this.#next = xorshift32(options.seed);
+  }
+
+  async run(): Promise<KillResult> {
+    const startedMs = performance.now();
+    const { count, closing, playground, seed } = this.#options;
+    await this.#addPlans();
+    for (let kill = 0; kill < count; kill += 1) {
+      if (kill === Math.floor(count / 2)) await playground.close(choose([...openKeys(playground.truth)], closing, this.#next).map(pairOf));
+      await this.#keepJobRunning();
+      await delay(this.#next() % PAUSE_MS_MAX);
+      await this.#kill(kill);
+      await this.#everythingUp();
+      await this.#look();
+    }
+    await this.#jobEnds();
+    const wrongAtEnd = await this.#settle();
+    const results = { lost: this.#lost, closedWrongly: [...this.#closedWrongly], incomplete: this.#incomplete, wrongAtEnd };
+    const seconds = Math.round((performance.now() - startedMs) / 1_000);
+    return { seed, kills: this.#kills, jobs: this.#jobs, ...results, records: await this.#log.count(), seconds };
+  }
+
+  async #addPlans(): Promise<void> {
+    const { playground, engine, plan } = this.#options;
+    const common = { ranges: playground.ranges, ports: playground.ports.join(), engine, closeAfter: 2, confirm: false };
+    await this.#api.post("/v1/plans", { ...common, name: "slow", ...plan });
+    await this.#api.post("/v1/plans", { ...common, name: "quick", rateLimitPps: plan.rateLimitPps * 10 });
+  }
+
+  async #keepJobRunning(): Promise<void> {
+    if (this.#job !== null && (await this.#api.job(this.#job)).state === "running") return;
+    await this.#jobEnds();
+    this.#job = await this.#api.startJob("slow");
+    this.#jobs += 1;
+  }
+
+  /** Waits for the end of the running job and notes when it did not become complete. */
+  async #jobEnds(): Promise<void> {
+    if (this.#job === null) return;
+    const deadlineMs = performance.now() + JOB_MS_MAX;
+    let job = await this.#api.job(this.#job);
+    while (job.state === "running" && performance.now() < deadlineMs) {
+      await delay(100);
+      job = await this.#api.job(this.#job);
+    }
+    if (job.state !== "complete") this.#incomplete.push(await this.#describe(job.id, `${job.state}: ${job.why ?? "it takes too long"}`));
+    this.#job = null;
+  }
+
+  async #describe(job: string, why: string): Promise<string> {
+    const open = (await this.#api.shards(job)).filter((shard) => shard.state !== "complete");
+    return `${job} ${why}; ${open.map((shard) => `${shard.tile}.${shard.shard} ${shard.scanner} ${shard.state} (${shard.problem ?? "no problem"})`).join(", ")}`;
+  }
+
+  async #kill(kill: number): Promise<void> {
+    const drawn = VICTIMS[this.#next() % VICTIMS.length] ?? "engine";
+    const { say } = this.#options;
+    const killed = drawn === "engine" ? await this.#killEngine() : null;
+    const name = killed ?? (drawn === "engine" ? "keeper" : drawn);
+    if (killed === null) await this.#region.child(name).kill9();
+    this.#kills[name] = (this.#kills[name] ?? 0) + 1;
+    say(`kill ${kill + 1}/${this.#options.count}: ${name}`);
+  }
+
+  /** The masscan or prober that runs; null when none came within seconds, as while a failed shard waits for its next attempt. */
+  async #killEngine(): Promise<string | null> {
+    const scanners = this.#region.children.filter((child) => child.name.startsWith("scanner-"));
+    const pids = scanners.flatMap((child) => (child.pid === null ? [] : [child.pid]));
+    return killEngine(pids, 5_000);
+  }
+
+  async #everythingUp(): Promise<void> {
+    for (const child of this.#region.children) await child.ready(UP_MS_MAX);
+  }
+
+  /** What has been accepted stays; what listens is not closed. */
+  async #look(): Promise<void> {
+    this.#lost.push(...(await this.#log.compare()));
+    const { truth } = this.#options.playground;
+    for (const service of await this.#api.services()) {
+      if (service.state === "closed" && truth.get(pairKey(service)) === "open") this.#closedWrongly.add(pairKey(service));
+    }
+  }
+
+  /** Two jobs without kills, then the register against the truth. */
+  async #settle(): Promise<string[]> {
+    for (let round = 0; round < 2; round += 1) {
+      this.#job = await this.#api.startJob("quick");
+      this.#jobs += 1;
+      await this.#jobEnds();
+    }
+    const deadlineMs = performance.now() + 10_000;
+    let wrong = await this.#differences();
+    while (wrong.length > 0 && performance.now() < deadlineMs) {
+      await delay(100);
+      wrong = await this.#differences();
+    }
+    await this.#look();
+    return wrong;
+  }
+
+  async #differences(): Promise<string[]> {
+    const open = openKeys(this.#options.playground.truth);
+    const services = await this.#api.services();
+    const known = new Set(services.map(pairKey));
+    const wrong = services.filter((service) => (service.state === "open") !== open.has(pairKey(service)) || service.state === "missing");
+    return [
+      ...[...open].filter((key) => !known.has(key)).map((key) => `not found: ${key}`),
+      ...wrong.map((service) => `${service.state}: ${pairKey(service)}`),
+    ];
+  }
+}

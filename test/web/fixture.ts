@@ -1,0 +1,165 @@
+import type { Hono } from "hono";
+import { parseAddress } from "../../src/core/address.ts";
+import type { Job, Page, Service, ServiceQuery, ShardRow } from "../../src/ledger/types.ts";
+import type { RegistryState } from "../../src/registry/types.ts";
+import { createWeb, type WebDeps } from "../../src/web/app.tsx";
+import type { WebLedger } from "../../src/web/readers.ts";
+
+export const NOW_MS = Date.UTC(2026, 10, 20, 13, 5, 12);
+export const TOKEN = "ptl_api_0123abcd_test";
+export const JOB_ID = "ab".repeat(32);
+
+export function service(part: Partial<Service> = {}): Service {
+  return {
+    address: "192.0.2.10",
+    protocol: "tcp",
+    port: 443,
+    state: "open",
+    firstSeenMs: NOW_MS - 30 * 86_400_000,
+    lastSeenMs: NOW_MS - 12 * 60_000,
+    seenBy: ["eu"],
+    changedAtMs: NOW_MS - 30 * 86_400_000,
+    reopened: false,
+    known: false,
+    ...part,
+  };
+}
+
+export function job(part: Partial<Job> = {}): Job {
+  return {
+    id: JOB_ID,
+    plan: "office",
+    group: "@all",
+    home: "eu",
+    cause: "manual",
+    state: "complete",
+    why: null,
+    plannedAtMs: NOW_MS - 20 * 60_000,
+    deadlineAtMs: NOW_MS + 86_400_000,
+    endedAtMs: NOW_MS - 12 * 60_000,
+    tiles: { total: 8, complete: 8, abandoned: 0 },
+    pairs: 262_144,
+    ...part,
+  };
+}
+
+export function shard(part: Partial<ShardRow> = {}): ShardRow {
+  return {
+    tile: 0,
+    shard: 1,
+    scanner: "de01",
+    region: "eu",
+    attempt: 1,
+    state: "running",
+    percent: 41.3,
+    ratePps: 9_900,
+    found: 128,
+    remainingS: 83,
+    problem: null,
+    ...part,
+  };
+}
+
+export type FakeData = { services?: Service[]; jobs?: Job[]; shards?: ShardRow[]; plans?: string[]; scanners?: number; holes?: number };
+
+function pageOf<T>(items: readonly T[], query: { limit?: number; cursor?: string }): Page<T> {
+  const from = query.cursor === undefined ? 0 : Number(query.cursor.slice(1));
+  const to = from + (query.limit ?? 100);
+  return { items: items.slice(from, to), next: to < items.length ? `c${to}` : null };
+}
+
+const RANK = { open: 0, missing: 1, closed: 2 } as const;
+
+function matches(row: Service, query: ServiceQuery): boolean {
+  const state = query.state ?? "active";
+  if (state === "active" ? row.state === "closed" : state !== "all" && row.state !== state) return false;
+  if (query.port !== undefined && row.port !== query.port) return false;
+  if (query.range === undefined) return true;
+  const address = parseAddress(row.address);
+  return query.range.first <= address && address <= query.range.last;
+}
+
+/** A ledger that answers from memory as the real one does, cursors included. */
+export function fakeLedger(data: FakeData): WebLedger {
+  const services = data.services ?? [];
+  const count = (state: Service["state"]) => services.filter((row) => row.state === state).length;
+  return {
+    listServices: async (query) =>
+      pageOf(
+        services.filter((row) => matches(row, query)).toSorted((a, b) => RANK[a.state] - RANK[b.state]),
+        query,
+      ),
+    host: async (address) => services.filter((row) => row.address === address),
+    counts: async () => ({ open: count("open"), missing: count("missing"), closed: count("closed") }),
+    portCounts: async (limit) =>
+      [...Map.groupBy(services, (row) => `${row.protocol}/${row.port}`).values()]
+        .map((rows) => ({
+          protocol: rows[0]?.protocol ?? "tcp",
+          port: rows[0]?.port ?? 0,
+          open: rows.filter((row) => row.state === "open").length,
+          missing: rows.filter((row) => row.state === "missing").length,
+          closed: rows.filter((row) => row.state === "closed").length,
+        }))
+        .toSorted((a, b) => b.open - a.open)
+        .slice(0, limit),
+    listJobs: async (query) => pageOf(data.jobs ?? [], query),
+    job: async (id) => (data.jobs ?? []).find((row) => row.id === id) ?? null,
+    listShards: async (query) => pageOf(data.shards ?? [], query),
+    progress: async ({ job: id }) =>
+      (data.shards ?? [])
+        .filter((row) => row.state === "running")
+        .map((row) => ({
+          key: { job: id, tile: row.tile, shard: row.shard, attempt: row.attempt },
+          scanner: row.scanner,
+          phase: "probing" as const,
+          percent: row.percent ?? 0,
+          ratePps: row.ratePps ?? 0,
+          found: row.found ?? 0,
+          remainingS: row.remainingS,
+          sentAtMs: NOW_MS,
+        })),
+    scanners: async () => [],
+    holes: async () =>
+      Array.from({ length: data.holes ?? 0 }, (_, index) => ({
+        log: String(index).padStart(32, "0"),
+        region: "us",
+        prefix: 4,
+        highest: 9,
+      })),
+  };
+}
+
+export function fakeRegistryState(data: FakeData): RegistryState {
+  const plans = (data.plans ?? []).map((name) => ({ name }));
+  const scanners = Array.from({ length: data.scanners ?? 0 }, (_, index) => ({ name: `s${index}`, enabled: true }));
+  return { version: 1, regions: [], groups: [], rangeGroups: [], exclusions: [], plans, scanners } as unknown as RegistryState;
+}
+
+/** The pages over data in memory; `overrides` replaces parts, say with ones that fail. */
+export function webWith(data: FakeData, overrides: Partial<WebDeps> = {}): Hono {
+  return createWeb({
+    ledger: fakeLedger(data),
+    registry: { state: async () => fakeRegistryState(data) },
+    authenticate: async (token) => token === TOKEN,
+    now: () => NOW_MS,
+    region: "eu",
+    ...overrides,
+  });
+}
+
+/** Findings of some size and variety, always the same. */
+export function manyServices(count: number): Service[] {
+  const ports = [443, 80, 22, 25, 3306, 8080, 53, 5432, 993, 3389, 6379, 9200];
+  return Array.from({ length: count }, (_, index) =>
+    service({
+      address: index % 9 === 8 ? `2001:db8:4a:${(index % 7) + 1}::${(index * 37 + 1).toString(16)}` : `192.0.2.${(index * 7) % 254}`,
+      port: ports[(index * index) % ports.length] ?? 80,
+      protocol: index % 12 === 6 ? "udp" : "tcp",
+      state: index % 11 === 10 ? "missing" : index % 17 === 16 ? "closed" : "open",
+      reopened: index % 23 === 5,
+      firstSeenMs: NOW_MS - (index + 1) * 7_000_000,
+      lastSeenMs: NOW_MS - ((index * 13) % 400) * 60_000,
+      seenBy: index % 3 === 0 ? ["eu", "us"] : ["eu"],
+    }),
+  );
+}
