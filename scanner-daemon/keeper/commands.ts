@@ -6,7 +6,6 @@ import { cancelSubject } from "../../src/bus/names.ts";
 import type { Cancel } from "../../src/core/messages/bus.ts";
 import type { KeeperDeps } from "./deps.ts";
 import type { Schedule } from "./schedule.ts";
-import type { Snapshots } from "./snapshot.ts";
 import type { Tiles } from "./tiles.ts";
 import type { Writer } from "./writer.ts";
 
@@ -18,17 +17,14 @@ const startSchema = z.strictObject({
 });
 const cancelSchema = z.strictObject({ job: digestSchema, reason: z.string().max(300).default("") });
 
-type Services = { readonly writer: Writer; readonly schedule: Schedule; readonly tiles: Tiles; readonly snapshots: Snapshots };
+type Services = { readonly writer: Writer; readonly schedule: Schedule; readonly tiles: Tiles };
 
 /**
  * Does what the API left in the inbox, oldest first. An answer is committed together with what it announces, so a
  * command that was interrupted is done once. Refusals become answers; only a store that does not answer throws.
  */
 export async function runCommands(deps: KeeperDeps, services: Services): Promise<void> {
-  const commands = await deps.ledger.takeCommands({ limit: COMMANDS_PER_ROUND, nowMs: deps.nowMs() });
-  // The plan that a command names may have been made a moment ago.
-  if (commands.length > 0) await services.snapshots.refresh({ now: true });
-  for (const command of commands) {
+  for (const command of await deps.ledger.takeCommands({ limit: COMMANDS_PER_ROUND, nowMs: deps.nowMs() })) {
     try {
       await runCommand(deps, services, command);
     } catch (error) {

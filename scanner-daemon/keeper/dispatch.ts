@@ -8,6 +8,7 @@ import type { KeeperDeps } from "./deps.ts";
 import type { Live } from "./live.ts";
 import type { Snapshots } from "./snapshot.ts";
 import { assignmentOf, type Specs } from "./specs.ts";
+import { createStuckWatch } from "./stuck.ts";
 
 /** Keeps the work queue filled with what is due, and free of what nobody wants any more. */
 export type Dispatch = {
@@ -24,6 +25,8 @@ const CANDIDATES_PER_JOB = 8;
 /** Pairs of scanner and job whose last turn is remembered. */
 const SERVED_KEPT_MAX = 10_000;
 const SETUP_EVERY_MS = 30_000;
+/** An older heartbeat says nothing about what its scanner does now. */
+const HEARTBEAT_FRESH_MS = 10_000;
 
 type Services = { readonly specs: Specs; readonly live: Live; readonly snapshots: Snapshots };
 
@@ -31,6 +34,7 @@ type Services = { readonly specs: Specs; readonly live: Live; readonly snapshots
 export function createDispatch(deps: KeeperDeps, { specs, live, snapshots }: Services): Dispatch {
   const setUp = createSetup(deps, snapshots);
   const turns = createTurns();
+  const isStuck = createStuckWatch();
   const keeper = publicKeyOf(deps.seed);
   /** Whether it lies in the queue now: a repeat within the queue's window of duplicates does not. */
   const send = async (open: OpenAssignment): Promise<boolean> => {
@@ -52,7 +56,16 @@ export function createDispatch(deps: KeeperDeps, { specs, live, snapshots }: Ser
       await setUp.run();
       const queued = (await deps.bus.queued(deps.region, ALL_SHARDS)).flatMap(readSubject);
       const open = await deps.ledger.openAssignments({ region: deps.region, nowMs: deps.nowMs(), perScanner: CANDIDATES_PER_JOB });
-      const kept = await clear(deps, queued, open);
+      const stuck = isStuck({ queued: queued.map(lying), heartbeats: live.heartbeats(), nowMs: deps.nowMs() });
+      for (const subject of stuck) {
+        deps.log.warning("a message of the work queue was handed to nobody; it is put there again", { subject });
+        await deps.bus.purge(deps.region, subject);
+      }
+      const kept = await clear(
+        deps,
+        queued.filter((one) => !stuck.has(lying(one).subject)),
+        open,
+      );
       for (const [scanner, candidates] of Map.groupBy(open, (one) => one.scanner)) {
         if (!setUp.knows(scanner)) continue;
         const own = kept.filter((one) => one.scanner === scanner).map((one) => one.key);
@@ -64,6 +77,10 @@ export function createDispatch(deps: KeeperDeps, { specs, live, snapshots }: Ser
 }
 
 type Queued = { readonly scanner: string; readonly key: AssignmentKey };
+
+function lying({ scanner, key }: Queued): { scanner: string; subject: string } {
+  return { scanner, subject: assignmentSubject(scanner, key) };
+}
 
 /** What is no assignment of ours lies in the queue for nobody, and must not keep the others from their work. */
 function readSubject(subject: string): Queued[] {
@@ -121,7 +138,8 @@ async function clear(deps: KeeperDeps, queued: readonly Queued[], open: readonly
 
 /** Tells scanners that still work for an ended job to stop; the message is lossy, so it is repeated while they do. */
 async function repeatCancels(deps: KeeperDeps, live: Live): Promise<void> {
-  const busy = [...live.heartbeats().values()].filter((scanner) => scanner.running !== null);
+  const since = deps.nowMs() - HEARTBEAT_FRESH_MS;
+  const busy = [...live.heartbeats().values()].filter((scanner) => scanner.running !== null && scanner.receivedAtMs > since);
   if (busy.length === 0) return;
   const running = new Set((await deps.ledger.runningJobs()).map((job) => job.id));
   for (const { scanner, running: key } of busy) {

@@ -15,6 +15,8 @@ const BATCH_SIGHTINGS_MAX = 20_000;
 /** What may wait for its transaction; beyond it scanners are asked to send again. */
 const WAITING_SIGHTINGS_MAX = 60_000;
 const WAITING_ITEMS_MAX = 512;
+/** Messages that wait for a job's spec to be read. */
+const CHECKING_MAX = 64;
 
 /** How many statements came to what end since the start. */
 export type IngestCounters = Record<BadCause | "accepted" | "sightings" | "later", number>;
@@ -50,9 +52,12 @@ export function createIngest(deps: IngestDeps): Ingest {
   const check = (bytes: Uint8Array): Promise<Checked> =>
     checkMessage(bytes, { region: deps.region, sha256: sha256Hex, verify: verifyText, scanners: deps.scanners, specs: deps.specs });
   let subscription: Subscription | null = null;
+  let checking = 0;
   const submit = async (bytes: Uint8Array): Promise<SubmitReply> => {
-    if (queue.full()) return later(counters, "the keeper is busy");
+    if (queue.full() || checking >= CHECKING_MAX) return later(counters, "the keeper is busy");
+    checking += 1;
     const checked = await check(bytes).catch((error: unknown): Checked => ({ kind: "later", problem: errorText(error) }));
+    checking -= 1;
     switch (checked.kind) {
       case "later":
         return later(counters, checked.problem);

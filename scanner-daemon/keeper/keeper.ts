@@ -110,7 +110,7 @@ function assemble(deps: KeeperDeps) {
   };
   const round = async (): Promise<void> => {
     await snapshots.refresh();
-    await steps.run("commands", () => runCommands(deps, { writer, schedule, tiles, snapshots }));
+    await steps.run("commands", () => runCommands(deps, { writer, schedule, tiles }));
     await steps.run("complete tiles", tiles.complete);
     await steps.run("deadlines", tiles.expire);
     await steps.run("deferred work", deferred);

@@ -13,10 +13,10 @@ export type Schedule = {
   /** Starts what is due. A plan that cannot be planned is logged once for each version of the registry and tried again. */
   startDue(): Promise<void>;
   /**
-   * Starts one job of a plan and commits its record; returns the job id, or "later" while a scanner of the plan has not
-   * been heard of yet. Throws `PortolanError`: `not-found`, `conflict` naming the running job, or what planning says.
+   * Starts one job of a plan and commits its record; returns the job id, or null while a scanner of the plan has not
+   * been heard of yet: ask again then. Throws `PortolanError`: `not-found`, `conflict` naming the running job, or what planning says.
    */
-  start(planId: string, cause: JobSpec["cause"], finishes?: (job: string) => AcceptContext["finishes"]): Promise<string | "later">;
+  start(planId: string, cause: JobSpec["cause"], finishes?: (job: string) => AcceptContext["finishes"]): Promise<string | null>;
 };
 
 /** A plan that could not be planned is tried again after this time, or when the registry changes. */
@@ -32,9 +32,9 @@ export function createSchedule(deps: KeeperDeps, { writer, live, snapshots }: Se
     const stored = (await deps.ledger.scanners()).map((scanner) => [scanner.scanner, scanner] as const);
     return new Map([...stored, ...live.heartbeats()]);
   };
-  const make = async (plan: SnapshotPlan, snapshot: RegistrySnapshot, cause: JobSpec["cause"]): Promise<JobSpec | "later"> => {
+  const make = async (plan: SnapshotPlan, snapshot: RegistrySnapshot, cause: JobSpec["cause"]): Promise<JobSpec | null> => {
     const known = await heard();
-    if (grace.holds(plan.members.filter(({ name }) => !known.has(name)).map(({ name }) => name))) return "later";
+    if (grace.holds(plan.members.filter(({ name }) => !known.has(name)).map(({ name }) => name))) return null;
     // The frontier is taken before anything of the job is probed: what comes in later is news to it.
     const frontier = await deps.ledger.frontier();
     const seed = seedOf(deps.randomBytes(8));
@@ -53,7 +53,7 @@ export function createSchedule(deps: KeeperDeps, { writer, live, snapshots }: Se
       );
     }
     const spec = await make(plan, snapshot, cause);
-    if (spec === "later") return spec;
+    if (spec === null) return null;
     const item = writer.own({ kind: "job", content: spec });
     await writer.write([item], finishes?.(item.id));
     deps.log.info(`job ${item.id} of plan "${plan.name}" begins`, { cause, members: spec.members.length });

@@ -31,10 +31,10 @@ export function createSnapshots(deps: SnapshotDeps): Snapshots {
   let askedAtMs = -Infinity;
   let problem = "";
   const adopt = (next: RegistryState): void => {
+    // Resolved anew each time: exclusions end by the clock. A state that cannot be resolved is not adopted.
+    snapshot = resolveSnapshot(next, deps.nowMs());
     if (state?.version !== next.version) writeState(deps.dataDir, file, next);
     state = next;
-    // Resolved anew each time: exclusions end by the clock.
-    snapshot = resolveSnapshot(next, deps.nowMs());
   };
   return {
     refresh: async ({ now = false } = {}) => {
@@ -42,17 +42,25 @@ export function createSnapshots(deps: SnapshotDeps): Snapshots {
       askedAtMs = deps.monotonicMs();
       try {
         adopt(await deps.registry.state());
-        if (problem !== "") deps.log.info("the registry answers again");
+        if (problem !== "") deps.log.info("the registry can be read again");
         problem = "";
       } catch (error) {
         if (problem === "")
-          deps.log.warning(`the registry does not answer; working with version ${state?.version ?? "none"}: ${errorText(error)}`);
+          deps.log.warning(`the registry cannot be read; working with version ${state?.version ?? "none"}: ${errorText(error)}`);
         problem = errorText(error);
-        if (state !== null) snapshot = resolveSnapshot(state, deps.nowMs());
+        snapshot = resolved(state, deps.nowMs()) ?? snapshot;
       }
     },
     current: () => snapshot,
   };
+}
+
+function resolved(state: RegistryState | null, nowMs: number): RegistrySnapshot | null {
+  try {
+    return state === null ? null : resolveSnapshot(state, nowMs);
+  } catch {
+    return null;
+  }
 }
 
 /** One line with the digest of the rest: a file that was cut off or altered is no state. */

@@ -29,8 +29,10 @@ export type Specs = {
   get(job: string): Promise<JobFacts | null>;
 };
 
-const JOBS_KEPT_MAX = 32;
-const TILES_KEPT_MAX = 64;
+// A tile of very many ranges takes over a megabyte, and the daemon has to stay small: scanners of a job are seldom more
+// than a few tiles apart.
+const JOBS_KEPT_MAX = 16;
+const TILES_KEPT_MAX = 4;
 
 /** Reads specs from the ledger: they never change, so what was read once stays right. */
 export function createSpecs(ledger: Pick<Ledger, "jobSpec">): Specs {

@@ -6,6 +6,8 @@ import type { Look, Watcher } from "./watch.ts";
 
 const BARS_MAX = 20;
 const WORK_MAX = 1_000;
+/** Label of the first bar; no scanner can have this name. */
+const TILES = "tiles:";
 
 /** One bar for the tiles of the job and one for each scanner at work, redrawn in place. */
 export function createBars(stream: NodeJS.WriteStream): Watcher {
@@ -32,21 +34,28 @@ export function createBars(stream: NodeJS.WriteStream): Watcher {
     known.set(label, made);
     return made;
   };
+  const show = ({ job, running }: Look): void => {
+    const { total, complete, abandoned } = job.tiles;
+    const percent = total === 0 ? 0 : (100 * complete) / total;
+    const ratePps = running.reduce((sum, shard) => sum + (shard.ratePps ?? 0), 0);
+    const gone = abandoned > 0 ? `, ${formatCount(abandoned)} abandoned` : "";
+    draw(
+      bar(TILES),
+      percent,
+      `${formatCount(complete)} of ${formatCount(total)}${gone}${running.length > 0 ? `  ${formatRate(ratePps)}` : ""}`,
+    );
+    const atWork = new Map(running.map((shard) => [shard.scanner, shard]));
+    for (const [scanner, shard] of atWork) draw(bar(scanner), shard.percent ?? 0, detailOf(shard));
+    const rest = job.state === "running" ? "waits" : "";
+    for (const [label, idle] of known) if (label !== TILES && !atWork.has(label)) draw(idle, 0, rest);
+  };
   return {
-    show: ({ job, running }: Look) => {
-      const { total, complete, abandoned } = job.tiles;
-      const percent = total === 0 ? 0 : (100 * complete) / total;
-      const ratePps = running.reduce((sum, shard) => sum + (shard.ratePps ?? 0), 0);
-      const gone = abandoned > 0 ? `, ${formatCount(abandoned)} abandoned` : "";
-      draw(bar("tiles"), percent, `${formatCount(complete)} of ${formatCount(total)}${gone}  ${formatRate(ratePps)}`);
-      const atWork = new Map(running.map((shard) => [shard.scanner, shard]));
-      for (const [scanner, shard] of atWork) draw(bar(scanner), shard.percent ?? 0, detailOf(shard));
-      for (const [label, idle] of known) if (label !== "tiles" && !atWork.has(label)) draw(idle, 0, "waits");
-    },
+    show,
     note: (text) => bars.log(`${text}\n`),
-    end: () => {
+    end: (job) => {
       if (hasEnded) return;
       hasEnded = true;
+      if (job !== null) show({ job, running: [] });
       bars.stop();
     },
   };

@@ -18,7 +18,12 @@ const PAGES_PER_LOOK_MAX = 20;
 /** One look at a job while it runs. */
 export type Look = { readonly job: Job; readonly running: readonly Shard[] };
 /** Shows looks: bars on a terminal, lines elsewhere. */
-export type Watcher = { show(look: Look): void; note(text: string): void; end(): void };
+export type Watcher = {
+  show(look: Look): void;
+  note(text: string): void;
+  /** The job as it ended, or null when only the watching did; may be called again. */
+  end(job: Job | null): void;
+};
 
 /** Follows a job until it ends. Ctrl-C ends the watching only. Returns 0 when it is complete, 6 when it ended incomplete. */
 export async function watchJob(context: Context, api: Api, id: string): Promise<number> {
@@ -27,7 +32,7 @@ export async function watchJob(context: Context, api: Api, id: string): Promise<
     output.format === "table" && io.stderr.isTTY && io.stderr.stream !== null ? createBars(io.stderr.stream) : createLines(context);
   try {
     const job = await follow(context, { api, id, watcher });
-    watcher.end();
+    watcher.end(job);
     if (job === null) {
       output.note(`Job ${shortId(id)} goes on. Watch again: portolan job watch ${shortId(id)}`);
       return EXIT.interrupted;
@@ -37,7 +42,7 @@ export async function watchJob(context: Context, api: Api, id: string): Promise<
     output.note(`See ${job.state === "complete" ? "what it found" : "its shards"}: portolan ${next}`);
     return job.state === "complete" ? EXIT.ok : EXIT.partial;
   } finally {
-    watcher.end();
+    watcher.end(null);
   }
 }
 

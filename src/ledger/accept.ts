@@ -1,6 +1,6 @@
 import { PortolanError } from "../core/errors.ts";
 import type { Receipt } from "../core/messages/bus.ts";
-import { chainHash } from "../core/statement.ts";
+import { chainHash, type Sha256Hex } from "../core/statement.ts";
 import { type Database, numberOf, type Sql, textOf } from "./database.ts";
 import { insertRecord, type Positioned, project } from "./project.ts";
 import { claimLease, isLeaseLost, SETTLE } from "./settle.ts";
@@ -55,7 +55,7 @@ export async function applyPeer(
             on conflict do update set region = excluded.region where region = ''`,
           args: [JSON.stringify([...logs])],
         },
-        ...recordStatements(positioned, context),
+        ...recordStatements(positioned, context, projectIfValid),
         ...SETTLE,
       ],
       "write",
@@ -79,10 +79,24 @@ function acceptStatements(head: Head, fresh: readonly Positioned[], context: Acc
     sql: "update inbox set done_at_ms = ?2, result = ?3 where id = ?1 and done_at_ms is null",
     args: [id, context.nowMs, JSON.stringify({ ok: true, result })],
   }));
-  return [claimLease(context.epoch, stampMs), ...recordStatements(fresh, context), ...finishes, ...SETTLE];
+  return [claimLease(context.epoch, stampMs), ...recordStatements(fresh, context, project), ...finishes, ...SETTLE];
 }
 
-function recordStatements(positioned: readonly Positioned[], context: Pick<AcceptContext, "sha256" | "compress">): Sql[] {
+/** What a peer accepted is kept even when it means nothing here: a gap in its log would stop all closing. */
+function projectIfValid(positioned: Positioned, sha256: Sha256Hex): Sql[] {
+  try {
+    return project(positioned, sha256);
+  } catch (error) {
+    if (error instanceof PortolanError && error.code === "invalid") return [];
+    throw error;
+  }
+}
+
+function recordStatements(
+  positioned: readonly Positioned[],
+  context: Pick<AcceptContext, "sha256" | "compress">,
+  projection: typeof project,
+): Sql[] {
   const stamps = positioned.map(({ acceptance }) => [acceptance.log, acceptance.stampMs]);
   return [
     ...positioned.map((one) => insertRecord(one, context.compress)),
@@ -91,7 +105,7 @@ function recordStatements(positioned: readonly Positioned[], context: Pick<Accep
         where id in (select value->>0 from json_each(?1))`,
       args: [JSON.stringify(stamps)],
     },
-    ...positioned.flatMap((one) => project(one, context.sha256)),
+    ...positioned.flatMap((one) => projection(one, context.sha256)),
   ];
 }
 

@@ -41,7 +41,7 @@ export type PeerItem = AcceptItem & { readonly acceptance: Acceptance; /** The r
 
 /** At most this many statements, and this many sightings, in one `accept`: keeps the transaction short. */
 export const ACCEPT_ITEMS_MAX = 128;
-export const ACCEPT_SIGHTINGS_MAX = 100_000;
+export const ACCEPT_SIGHTINGS_MAX = 40_000;
 
 /** How often a shard is tried before it is left to the deadline. */
 export const ATTEMPTS_MAX = 5;

@@ -1,9 +1,12 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { newSeed, publicKeyOf } from "../bus/keys.node.ts";
 import { PortolanError } from "../core/errors.ts";
 import { nameSchema } from "../core/messages/common.ts";
+
+/** What the databases need for their first hour, with their logs. */
+const FREE_BYTES_MIN = 128 * 1024 ** 2;
 
 const portSchema = z.int().min(1).max(65_535);
 
@@ -55,12 +58,22 @@ export function makeLayout(dir: string): Layout {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
     }
     chmodSync(dir, 0o700);
-    // Tells a full disk at once, before any database says it in its own words.
-    writeSecret(join(dir, "probe"), "x".repeat(64 * 1024));
+    checkRoom(dir);
   } catch (error) {
     throw explainWrite(error, dir);
   }
   return layout;
+}
+
+/** Tells a full disk at once, before any database says it in its own words. */
+function checkRoom(dir: string): void {
+  const { bavail, bsize } = statfsSync(dir);
+  if (bavail * bsize >= FREE_BYTES_MIN) return;
+  const free = Math.floor((bavail * bsize) / 1024 ** 2);
+  throw new PortolanError(
+    "unavailable",
+    `the disk that holds ${dir} has ${free} MiB left, and ${FREE_BYTES_MIN / 1024 ** 2} MiB are needed; free some space and start again`,
+  );
 }
 
 /** The nkey seed of this name, made at the first call (file mode 0600). */

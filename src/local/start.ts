@@ -10,6 +10,8 @@ import { findTool } from "./tools.ts";
 // `npm start`: all of one region on this machine, until Ctrl-C.
 
 const PORT_DEFAULT = 4280;
+const EXIT_USAGE = 2;
+const EXIT_UNAVAILABLE = 5;
 
 type Options = {
   readonly region: string;
@@ -42,7 +44,8 @@ function readOptions(): Options {
     .option("--host <address>", "address on which the API listens", "127.0.0.1")
     .option("--nats-port <port>", "port of NATS, for scanners on other machines", parsePort)
     .option("--nats-host <address>", "address on which NATS listens", "127.0.0.1")
-    .option("--verbose", "tells every start and end of a child process");
+    .option("--verbose", "tells every start and end of a child process")
+    .exitOverride((end) => process.exit(end.exitCode === 0 ? 0 : EXIT_USAGE));
   return command.parse().opts<Options>();
 }
 
@@ -117,7 +120,7 @@ async function main(): Promise<void> {
 function fail(error: unknown): void {
   const known = error instanceof PortolanError;
   console.error(`portolan: ${known ? error.message : String(error instanceof Error ? error.stack : error)}`);
-  process.exit(known && error.code === "unavailable" ? 5 : 2);
+  process.exit(known && error.code === "unavailable" ? EXIT_UNAVAILABLE : EXIT_USAGE);
 }
 
 await main().catch(fail);

@@ -29,7 +29,7 @@ export type RegistryOptions = {
   /** The one sqld that takes writes. Never a replica: it would hang while the primary is away. */
   readonly primaryUrl?: string;
   readonly primaryAuthToken?: string;
-  /** Time-out of each call; default 900. */
+  /** Time-out of each call; default 1,500: below the 2 s in which the API promises an answer. */
   readonly timeoutMs?: number;
   readonly clock?: () => number;
 };
@@ -105,7 +105,7 @@ export async function bootstrap(
 type Stores = { readonly replica: Store; readonly primary: Store };
 
 function openStores(options: RegistryOptions): Stores {
-  const timeoutMs = options.timeoutMs ?? 900;
+  const timeoutMs = options.timeoutMs ?? 1_500;
   const replica = openStore({ url: options.url, timeoutMs, ...(options.authToken === undefined ? {} : { authToken: options.authToken }) });
   if (options.primaryUrl === undefined) return { replica, primary: replica };
   const primaryToken = options.primaryAuthToken ?? options.authToken;

@@ -4,9 +4,9 @@ import { bodyLimit } from "hono/body-limit";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { formatAddress, parseAddress } from "../core/address.ts";
 import { PortolanError, type ErrorCode } from "../core/errors.ts";
-import type { ServiceQuery } from "../ledger/types.ts";
-import { hasProblems, parseServicesFilter, type ServicesFilter } from "./filters.ts";
+import { hasProblems, parseServicesFilter } from "./filters.ts";
 import type { Frame } from "./layout.tsx";
+import { listServices } from "./listing.ts";
 import { HostPage } from "./pages/host.tsx";
 import { JobPage } from "./pages/job.tsx";
 import { JobsPage } from "./pages/jobs.tsx";
@@ -30,7 +30,6 @@ export type WebDeps = {
   readonly onBug?: (error: unknown) => void;
 };
 
-const SERVICES_PER_PAGE = 50;
 const FREQUENT_PORTS = 10;
 const JOBS_PER_PAGE = 50;
 const SHARDS_PER_PAGE = 100;
@@ -90,7 +89,7 @@ async function servicesPage(c: Context, deps: WebDeps): Promise<Response> {
   const wrong = hasProblems(filter);
   const frame = frameOf(c, deps);
   const [page, counts, ports, latest, surroundings] = await Promise.all([
-    wrong ? null : deps.ledger.listServices(serviceQuery(filter)),
+    wrong ? null : listServices(deps.ledger, filter),
     deps.ledger.counts(),
     deps.ledger.portCounts(FREQUENT_PORTS),
     deps.ledger.listJobs({ limit: 1 }),
@@ -99,16 +98,6 @@ async function servicesPage(c: Context, deps: WebDeps): Promise<Response> {
   setPageHeaders(c);
   const props = { frame, filter, page, counts, ports, jobs: latest.items, surroundings };
   return c.html(<ServicesPage {...props} />, wrong ? 400 : 200);
-}
-
-function serviceQuery({ range, port, choice, cursor }: ServicesFilter): ServiceQuery {
-  return {
-    state: choice,
-    limit: SERVICES_PER_PAGE,
-    ...(range === null ? {} : { range }),
-    ...(port === null ? {} : { port }),
-    ...(cursor === null ? {} : { cursor }),
-  };
 }
 
 async function hostPage(c: Context, deps: WebDeps): Promise<Response> {

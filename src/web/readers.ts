@@ -17,8 +17,8 @@ export type Surroundings = {
   readonly scanners: number;
   /** Scanners heard within the last 30 s. */
   readonly awake: number;
-  /** Why a scanner that is awake claims nothing, each with its remedy. */
-  readonly notReady: readonly { readonly scanner: string; readonly reason: string }[];
+  /** What keeps a scanner that is awake from all or some of its work, each with the remedy. */
+  readonly notReady: readonly { readonly scanner: string; readonly reason: string; readonly canConnect: boolean }[];
   /** Logs with a hole: nothing can be closed until it is filled. */
   readonly holes: number;
 };
@@ -34,7 +34,9 @@ export async function readSurroundings(deps: { ledger: WebLedger; registry: WebR
     plans: state.plans.map((plan) => plan.name),
     scanners: state.scanners.filter((scanner) => scanner.enabled).length,
     awake: awake.length,
-    notReady: awake.flatMap(({ scanner, notReady }) => (notReady === null ? [] : [{ scanner, reason: notReady }])),
+    notReady: awake.flatMap(({ scanner, notReady, engines }) =>
+      notReady === null ? [] : [{ scanner, reason: notReady, canConnect: engines.includes("connect") }],
+    ),
     holes: holes.length,
   };
 }

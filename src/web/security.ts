@@ -9,7 +9,7 @@ const SESSION_S = 12 * 3_600;
  *
  * htmx fetches pages again from this site, hence `connect-src 'self'`.
  */
-export const CONTENT_SECURITY_POLICY = [
+const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",

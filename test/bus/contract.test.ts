@@ -1,66 +1,8 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Bus } from "../../src/bus/bus.ts";
-import { createMemoryServer, type MemoryServer } from "../../src/bus/memory.ts";
-import { connectNats } from "../../src/bus/nats.ts";
 import { assignmentSubject } from "../../src/bus/names.ts";
-import { startNats, type LocalNats } from "../../src/local/nats.ts";
 import { until } from "./until.ts";
-
-const ACK_WAIT_MS = 1_000;
-const REGION = "eu";
-
-type World = {
-  start(): Promise<void>;
-  connect(client: string): Promise<Bus>;
-  down(): Promise<void>;
-  up(): Promise<void>;
-  /** The server loses everything that it stored. */
-  wipe(): Promise<void>;
-  stop(): Promise<void>;
-};
-
-function memoryWorld(): World {
-  let server: MemoryServer = createMemoryServer();
-  return {
-    start: async () => void (server = createMemoryServer({ ackWaitMs: ACK_WAIT_MS })),
-    connect: async () => server.connect(),
-    down: async () => server.stop(),
-    up: async () => server.start(),
-    wipe: async () => server.wipe(),
-    stop: async () => server.wipe(),
-  };
-}
-
-function natsWorld(): World {
-  let dir = "";
-  let server: LocalNats | undefined;
-  const users = { region: REGION, keepers: [], scanners: [], open: true };
-  const running = (): LocalNats => {
-    if (server === undefined) throw new Error("not started");
-    return server;
-  };
-  return {
-    start: async () => {
-      dir = mkdtempSync(join(tmpdir(), "portolan-bus-"));
-      server = await startNats({ dir, ...users });
-    },
-    connect: (client) => connectNats({ url: running().url, client, ackWaitMs: ACK_WAIT_MS }),
-    down: async () => void (await running().kill9()),
-    up: async () => void (server = await startNats({ dir, port: running().port, ...users })),
-    wipe: async () => {
-      await running().kill9();
-      rmSync(join(dir, "store"), { recursive: true });
-      server = await startNats({ dir, port: running().port, ...users });
-    },
-    stop: async () => {
-      await server?.stop();
-      rmSync(dir, { recursive: true, force: true });
-    },
-  };
-}
+import { ACK_WAIT_MS, memoryWorld, natsWorld, REGION } from "./worlds.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const textOf = (data: Uint8Array): string => new TextDecoder().decode(data);

@@ -1,8 +1,6 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { PortolanError } from "../../src/core/errors.ts";
-import { publicKeyOf } from "../../src/bus/keys.node.ts";
 import { JOB, JOB_ID, SERVICE } from "../api/harness.ts";
 import { type TestCli, startTestCli } from "./harness.ts";
 
@@ -209,81 +207,4 @@ test("a token is shown once, on standard output alone", async () => {
   const { items } = jsonOf((await cli.portolan("token ls --json")).stdout) as { items: { id: string; name: string }[] };
   expect((await cli.portolan(`token rm ${items.find(({ name }) => name === "anna")?.id ?? ""}`)).exitCode).toBe(0);
   expect((await cli.portolan("plan ls", { env: { PORTOLAN_TOKEN: text } })).exitCode).toBe(3);
-});
-
-test("scanner add writes a key that only its owner can read, registers its public half, and repeats without a new one", async () => {
-  const args = `scanner add berlin-1 --address 203.0.113.7 --region eu --nats nats://nats.example:4222 --keeper U${"B".repeat(55)}`;
-  const ran = await cli.portolan(args);
-  expect([ran.exitCode, ran.stderr]).toEqual([0, expect.stringContaining("npm run scanner")]);
-  const file = join(cli.cwd, "berlin-1.json");
-  expect(statSync(file).mode & 0o777).toBe(0o600);
-  const { keySeed } = jsonOf(readFileSync(file, "utf8"));
-  expect(String(keySeed)).toMatch(/^SU/);
-  expect(ran.stdout + ran.stderr).not.toContain(String(keySeed));
-  const { scanners } = await cli.api.store.registry.state();
-  expect(scanners.find(({ name }) => name === "berlin-1")?.publicKey).toBe(publicKeyOf(String(keySeed)));
-  const again = await cli.portolan(args);
-  expect(again.exitCode).toBe(0);
-  expect(jsonOf(readFileSync(file, "utf8"))["keySeed"]).toBe(keySeed);
-});
-
-test("scanner add leaves no file behind when it is refused, and never overwrites one", async () => {
-  const rest = `--nats nats://nats.example:4222 --keeper U${"B".repeat(55)}`;
-  const refused = await cli.portolan(`scanner add nowhere-1 --address 203.0.113.8 --region nosuch ${rest}`);
-  expect(refused.exitCode).toBeGreaterThan(1);
-  expect(existsSync(join(cli.cwd, "nowhere-1.json"))).toBe(false);
-  writeFileSync(join(cli.cwd, "mine.txt"), "precious");
-  const kept = await cli.portolan(`scanner add other-1 --address 203.0.113.8 --region eu --out mine.txt ${rest}`);
-  expect(kept.exitCode).toBe(2);
-  expect(readFileSync(join(cli.cwd, "mine.txt"), "utf8")).toBe("precious");
-  const unknown = await cli.portolan("scanner add other-1 --address 203.0.113.8 --region eu");
-  expect([unknown.exitCode, unknown.stderr]).toEqual([2, expect.stringContaining("--nats")]);
-});
-
-test("watching ends with 0 for a complete job and with 6 for an incomplete one", async () => {
-  const { ledger } = cli.api;
-  const usual = ledger.job;
-  const ends = async (state: "complete" | "incomplete", format = "") => {
-    let looks = 0;
-    ledger.job = async () =>
-      ++looks < 4 ? JOB : { ...JOB, state, endedAtMs: JOB.plannedAtMs + 61_000, why: state === "complete" ? null : "past its deadline" };
-    return cli.portolan(`job watch ${JOB_ID}${format}`);
-  };
-  try {
-    const complete = await ends("complete");
-    expect([complete.exitCode, complete.stdout]).toEqual([0, expect.stringContaining("is complete after 1 min 1 s")]);
-    expect(complete.stderr).toContain("0 of 1 tiles");
-    const incomplete = await ends("incomplete");
-    expect([incomplete.exitCode, incomplete.stdout]).toEqual([6, expect.stringContaining("past its deadline")]);
-    const json = await ends("incomplete", " --json");
-    expect(jsonOf(json.stdout)).toMatchObject({ id: JOB_ID, state: "incomplete" });
-    const lines = (await ends("complete", " --ndjson")).stdout.trimEnd().split("\n").map(jsonOf);
-    expect(lines.map((line) => line["state"])).toEqual(["running", "complete"]);
-  } finally {
-    ledger.job = usual;
-  }
-});
-
-test("watching outlives an API that restarts, and Ctrl-C ends only the watching, with 130", async () => {
-  const { ledger } = cli.api;
-  const usual = ledger.job;
-  let looks = 0;
-  ledger.job = async () => {
-    if (++looks < 3) throw new PortolanError("unavailable", "the ledger restarts");
-    return { ...JOB, state: "complete", endedAtMs: 62_000 };
-  };
-  try {
-    const ran = await cli.portolan(`job watch ${JOB_ID}`);
-    expect([ran.exitCode, ran.stderr]).toEqual([0, expect.stringContaining("still trying")]);
-    const interrupt = new AbortController();
-    looks = 0;
-    ledger.job = async () => {
-      if (++looks === 2) interrupt.abort();
-      return JOB;
-    };
-    const ended = await cli.portolan(`job watch ${JOB_ID}`, { signal: interrupt.signal });
-    expect([ended.exitCode, ended.stdout]).toEqual([130, ""]);
-  } finally {
-    ledger.job = usual;
-  }
 });

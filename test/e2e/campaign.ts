@@ -4,18 +4,19 @@ import { join } from "node:path";
 import { createLab } from "../../src/local/lab/lab.ts";
 import { createLoopback } from "../../src/local/lab/loopback.ts";
 import { uniqueLabName } from "../../src/local/lab/probe.ts";
-import { type KillResult, runKills } from "./kills.ts";
+import { type KillResult, runKills, type Victim } from "./kills.ts";
 
 /** Which campaign: the engine decides whether the targets are loopback listeners or the lab of namespaces. */
 export type CampaignInput = {
   readonly engine: "connect" | "masscan";
   readonly seed: number;
   readonly count: number;
+  readonly victims?: readonly Victim[];
   readonly say: (line: string) => void;
 };
 
 /** Builds targets, runs the kills, removes everything again. */
-export async function campaign({ engine, seed, count, say }: CampaignInput): Promise<KillResult> {
+export async function campaign({ engine, seed, count, say, victims }: CampaignInput): Promise<KillResult> {
   const dir = await mkdtemp(join(tmpdir(), "portolan-kills-"));
   const playground =
     engine === "connect"
@@ -23,7 +24,17 @@ export async function campaign({ engine, seed, count, say }: CampaignInput): Pro
       : await createLab({ name: uniqueLabName("k"), seed, scanners: 2, prefix4: 22, prefix6: 124, open4: 300, filtered4: 300, open6: 10 });
   const plan = engine === "connect" ? { rateLimitPps: 60, pairsMax: 100 } : { rateLimitPps: 1_000, pairsMax: 3_000 };
   try {
-    return await runKills({ seed, count, engine, dir: join(dir, "data"), playground, plan, closing: 20, say });
+    return await runKills({
+      seed,
+      count,
+      engine,
+      dir: join(dir, "data"),
+      playground,
+      plan,
+      closing: 20,
+      say,
+      ...(victims === undefined ? {} : { victims }),
+    });
   } finally {
     await playground.destroy();
     await rm(dir, { recursive: true, force: true });

@@ -17,6 +17,8 @@ export type KillOptions = {
   readonly plan: { readonly rateLimitPps: number; readonly pairsMax: number };
   /** Pairs closed for real after half of the kills. */
   readonly closing: number;
+  /** Which parts to kill, evenly drawn; all by default. */
+  readonly victims?: readonly Victim[];
   readonly say: (line: string) => void;
 };
 
@@ -36,7 +38,8 @@ export type KillResult = {
   readonly seconds: number;
 };
 
-const VICTIMS = ["engine", "scanner-s1", "engine", "scanner-s2", "keeper", "nats", "ledger", "registry"] as const;
+export const VICTIMS = ["engine", "scanner-s1", "engine", "scanner-s2", "keeper", "nats", "ledger", "registry"] as const;
+export type Victim = (typeof VICTIMS)[number];
 const PAUSE_MS_MAX = 1_500;
 const UP_MS_MAX = 30_000;
 const JOB_MS_MAX = 180_000;
@@ -137,8 +140,8 @@ class Campaign {
   }
 
   async #kill(kill: number): Promise<void> {
-    const drawn = VICTIMS[this.#next() % VICTIMS.length] ?? "engine";
-    const { say } = this.#options;
+    const { say, victims = VICTIMS } = this.#options;
+    const drawn = victims[this.#next() % victims.length] ?? "engine";
     const killed = drawn === "engine" ? await this.#killEngine() : null;
     const name = killed ?? (drawn === "engine" ? "keeper" : drawn);
     if (killed === null) await this.#region.child(name).kill9();

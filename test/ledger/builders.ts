@@ -10,7 +10,7 @@ import type { AcceptContext, AcceptItem } from "../../src/ledger/types.ts";
 export const sha256 = (data: string | Uint8Array): string => createHash("sha256").update(data).digest("hex");
 const SIGNATURE = "A".repeat(86);
 const KEY = `U${"A".repeat(55)}`;
-export const author: Author = { name: "scanner-1", publicKey: KEY, signature: SIGNATURE };
+const author: Author = { name: "scanner-1", publicKey: KEY, signature: SIGNATURE };
 
 export function contextAt(epoch: number, nowMs: number): AcceptContext {
   return { epoch, nowMs, sha256, sign: () => SIGNATURE };
@@ -20,7 +20,7 @@ export function itemOf(statement: Statement, payload: Uint8Array | null = null):
   return { statement, id: statementId(statement, sha256), author, payload };
 }
 
-export function runIdOf(seed: string): string {
+function runIdOf(seed: string): string {
   return sha256(seed).slice(0, 32);
 }
 

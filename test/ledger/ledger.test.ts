@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { parseRange } from "../../src/core/range.ts";
 import { ledgerOn } from "../../src/ledger/ledger.ts";
-import { contextAt, sightingsOf, uploadOf } from "./builders.ts";
+import { contextAt, itemOf, jobSpecOf, sightingsOf, uploadOf } from "./builders.ts";
 import { TestKeeper } from "./ledger-test.ts";
 import { startLedgerDatabase } from "./sqld-ledger.ts";
 
@@ -116,6 +116,22 @@ describe("accepting", () => {
     const fork = { ...uploadOf(sightingsOf(["192.0.2.1:81"]), "b"), acceptance, region: "us" };
     await expect(keeper.ledger.applyPeer([fork], contextAt(keeper.epoch, 0))).rejects.toMatchObject({ code: "conflict" });
     expect(await keeper.states()).toEqual({ "192.0.2.1:80": "open" });
+  });
+});
+
+describe("a record that cannot be read", () => {
+  const job = itemOf({ kind: "job", content: jobSpecOf({ ports: "443,80" }) });
+
+  test("is refused when it is our own", async () => {
+    await expect(keeper.accept(job)).rejects.toMatchObject({ code: "invalid" });
+    expect(await keeper.ledger.frontier()).toEqual({});
+  });
+
+  test("leaves no hole when a peer accepted it", async () => {
+    const acceptance = { log: "b".repeat(32), rseq: 0, stampMs: 1, chain: "c".repeat(64), signature: "A".repeat(86) };
+    await keeper.ledger.applyPeer([{ ...job, acceptance, region: "us" }], contextAt(keeper.epoch, 0));
+    expect(await keeper.ledger.frontier()).toEqual({ ["b".repeat(32)]: 0 });
+    expect(await keeper.ledger.job(job.id)).toBeNull();
   });
 });
 

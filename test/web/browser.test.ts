@@ -87,7 +87,7 @@ async function open(options: { url: string; width: number; scheme?: "light" | "d
 
 test("no page scrolls sideways at 320 px, none complains on the console or breaks its own policy, light and dark", async () => {
   for (const scheme of ["light", "dark"] as const) {
-    for (const width of [320, 1280]) {
+    for (const width of [320, 760, 1280]) {
       const visit = await open({ url: full.url, width, scheme });
       for (const path of PAGES) {
         await visit.page.goto(full.url + path);

@@ -5,7 +5,7 @@ import type { RegistryState } from "../../src/registry/types.ts";
 import { createWeb, type WebDeps } from "../../src/web/app.tsx";
 import type { WebLedger } from "../../src/web/readers.ts";
 
-export const NOW_MS = Date.UTC(2026, 10, 20, 13, 5, 12);
+const NOW_MS = Date.UTC(2026, 10, 20, 13, 5, 12);
 export const TOKEN = "ptl_api_0123abcd_test";
 export const JOB_ID = "ab".repeat(32);
 
@@ -68,8 +68,6 @@ function pageOf<T>(items: readonly T[], query: { limit?: number; cursor?: string
   return { items: items.slice(from, to), next: to < items.length ? `c${to}` : null };
 }
 
-const RANK = { open: 0, missing: 1, closed: 2 } as const;
-
 function matches(row: Service, query: ServiceQuery): boolean {
   const state = query.state ?? "active";
   if (state === "active" ? row.state === "closed" : state !== "all" && row.state !== state) return false;
@@ -86,7 +84,7 @@ export function fakeLedger(data: FakeData): WebLedger {
   return {
     listServices: async (query) =>
       pageOf(
-        services.filter((row) => matches(row, query)).toSorted((a, b) => RANK[a.state] - RANK[b.state]),
+        services.filter((row) => matches(row, query)),
         query,
       ),
     host: async (address) => services.filter((row) => row.address === address),
@@ -129,7 +127,7 @@ export function fakeLedger(data: FakeData): WebLedger {
   };
 }
 
-export function fakeRegistryState(data: FakeData): RegistryState {
+function fakeRegistryState(data: FakeData): RegistryState {
   const plans = (data.plans ?? []).map((name) => ({ name }));
   const scanners = Array.from({ length: data.scanners ?? 0 }, (_, index) => ({ name: `s${index}`, enabled: true }));
   return { version: 1, regions: [], groups: [], rangeGroups: [], exclusions: [], plans, scanners } as unknown as RegistryState;

@@ -90,6 +90,23 @@ test("following next from the first page meets every active service once, and pr
   }
 });
 
+test("all states are listed once each, the active ones before the closed ones, over any number of pages", async () => {
+  for (const count of [7, 50, 100, 133]) {
+    const services = manyServices(count).map(
+      (row, index) => ({ ...row, address: `198.51.100.${index}`, state: index % 2 === 0 ? "closed" : row.state }) as const,
+    );
+    const web = webWith({ services });
+    const seen: string[] = [];
+    for (let path = "/?state=all"; path !== "";) {
+      const page = await html(web, path);
+      seen.push(...addressesIn(page));
+      path = linkTo(page, "next");
+    }
+    const rank = (row: { state: string }): number => (row.state === "closed" ? 1 : 0);
+    expect(seen).toEqual(services.toSorted((a, b) => rank(a) - rank(b)).map((row) => row.address));
+  }
+});
+
 test("filters by network, port and state hold together, and each chip takes one of them away", async () => {
   const web = webWith({
     services: [

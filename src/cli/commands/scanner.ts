@@ -64,7 +64,7 @@ function stateOf({ enabled, live }: Row): { readonly word: string; readonly tone
   if (!enabled) return { word: "disabled", tone: "quiet" };
   if (live === null) return { word: "never heard", tone: "warn" };
   if (live.silent) return { word: "silent", tone: "bad" };
-  if (live.notReady !== null) return { word: "not ready", tone: "bad" };
+  if (live.engines.length === 0) return { word: "not ready", tone: "bad" };
   return live.running === null ? { word: "ready", tone: "good" } : { word: "scanning", tone: "good" };
 }
 

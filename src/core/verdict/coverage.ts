@@ -24,7 +24,7 @@ export function isWithin({ log, rseq }: { readonly log: string; readonly rseq: n
 }
 
 /** Whether every record at or below the frontier is here. */
-export function isFrontierHeld(records: readonly PositionedRecord[], frontier: Frontier): boolean {
+function isFrontierHeld(records: readonly PositionedRecord[], frontier: Frontier): boolean {
   return Object.entries(frontier).every(([log, upto]) => {
     const held = new Set(records.filter((record) => record.log === log && record.rseq <= upto).map((record) => record.rseq));
     return held.size === upto + 1;

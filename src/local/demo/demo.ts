@@ -56,9 +56,9 @@ async function addPlans(stage: Stage): Promise<void> {
   await api.post("/v1/groups", { name: "pair", members: [{ scanner: "s1" }, { scanner: "s2" }] });
   const common = { include: ["lab"], ports: playground.ports.join(), group: "pair", engine, confirm: false };
   // Eight tiles show sharding and tile-wise progress; the slow plan leaves time to kill a scanner; large tiles save fixed seconds.
-  await api.post("/v1/plans", { ...common, name: "lab-scan", rateLimitPps: 3_000, pairsMax: 11_000, closeAfter: CLOSE_AFTER });
-  await api.post("/v1/plans", { ...common, name: "lab-slow", rateLimitPps: 700, pairsMax: 11_000, closeAfter: 1 });
-  await api.post("/v1/plans", { ...common, name: "lab-again", rateLimitPps: 4_000, pairsMax: 44_000, closeAfter: CLOSE_AFTER });
+  await api.post("/v1/plans", { ...common, name: "lab-scan", rateLimitPps: 6_000, pairsMax: 11_000, closeAfter: CLOSE_AFTER });
+  await api.post("/v1/plans", { ...common, name: "lab-slow", rateLimitPps: 1_400, pairsMax: 11_000, closeAfter: 1 });
+  await api.post("/v1/plans", { ...common, name: "lab-again", rateLimitPps: 8_000, pairsMax: 44_000, closeAfter: CLOSE_AFTER });
 }
 
 async function playPhases(stage: Stage): Promise<Omit<DemoResult, "seconds">> {

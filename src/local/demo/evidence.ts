@@ -1,15 +1,18 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Playground } from "../lab/playground.ts";
-import { writeTruthFile } from "../lab/truth.ts";
+import type { Seen } from "../lab/playground.ts";
+import { writeTruthFile, type Truth } from "../lab/truth.ts";
 import type { DemoService } from "./api.ts";
 
 /** Files from which anyone can recompute the result; one folder per phase. */
 export type Evidence = {
-  /** Truth, the lab's own list of probes since the last `startSeen`, and the full export of services. */
-  readonly phase: (name: string, playground: Playground, services: readonly DemoService[]) => Promise<void>;
+  /** Truth, the lab's own list of the probes of the phase's last job, and the full export of services. */
+  readonly phase: (name: string, facts: PhaseFacts) => Promise<void>;
   readonly file: (phase: string, name: string, text: string) => Promise<void>;
 };
+
+/** What a phase leaves behind. */
+export type PhaseFacts = { readonly truth: Truth; readonly seen: Seen; readonly services: readonly DemoService[] };
 
 /** One JSON text per line. */
 export function ndjson(rows: readonly unknown[]): string {
@@ -25,11 +28,11 @@ export function makeEvidence(folder: string | undefined): Evidence {
   };
   return {
     file,
-    phase: async (name, playground, services) => {
+    phase: async (name, { truth, seen, services }) => {
       if (folder === undefined) return;
       await file(name, "services.ndjson", ndjson(services));
-      await file(name, "probed.json", (await playground.readSeen()).raw);
-      await writeTruthFile(join(folder, name, "truth.tsv"), playground.truth);
+      await file(name, "probed.json", seen.raw);
+      await writeTruthFile(join(folder, name, "truth.tsv"), truth);
     },
   };
 }

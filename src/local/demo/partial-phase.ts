@@ -82,7 +82,7 @@ async function countWrong(stage: Stage, job: string, closed: readonly LabPair[])
     `${covered.size} of ${tiles.length} tiles have coverage: of the ${closed.length} closed ports they hold ${due.length}, and ${closedCovered} of these ` +
       `are shown closed; wrongly closed: ${wrong.length}`,
   );
-  await evidence.phase("partial", playground, register.services);
+  await evidence.phase("partial", { truth: playground.truth, seen: await playground.readSeen(), services: register.services });
   await evidence.file("partial", "job.json", `${JSON.stringify(spec, null, 2)}\n`);
   await evidence.file("partial", "tiles.ndjson", ndjson(tiles));
   const tileLines = [...playground.truth.keys(), ...closed.map(pairKey)].map((key) => `${key}\t${tileOf(pairOf(key)) ?? ""}\n`);

@@ -14,7 +14,7 @@ export async function scanPhase(stage: Stage, plan: string): Promise<DemoResult[
   const probedTwice = [...seen.packets.values()].filter((count) => count > 1).length;
   const shardsByScanner: Record<string, number> = {};
   for (const { scanner, state } of shards) if (state === "complete") shardsByScanner[scanner] = (shardsByScanner[scanner] ?? 0) + 1;
-  await evidence.phase("scan", playground, register.services);
+  await evidence.phase("scan", { truth: playground.truth, seen, services: register.services });
   say.line(
     `found ${truth.size - missed.length} of ${truth.size} open pairs, ${extra.length} that are not open; ` +
       `${seen.packets.size} pairs ${seen.isWhole ? "probed" : "answered"}, ${probedTwice} of them more than once`,

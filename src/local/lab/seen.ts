@@ -1,29 +1,26 @@
 import { z } from "zod";
+import { PortolanError } from "../../core/errors.ts";
 import { runCommand } from "./command.ts";
 import type { Seen } from "./playground.ts";
 import { seenRules } from "./rules.ts";
 
 /** `nft -j list set`, as far as it is read here. */
-const setSchema = z.object({
-  nftables: z.array(
-    z.object({
-      set: z
-        .object({
-          elem: z
-            .array(
-              z.object({
-                elem: z.object({
-                  val: z.object({ concat: z.tuple([z.string(), z.union([z.string(), z.number()]), z.number()]) }),
-                  counter: z.object({ packets: z.number() }),
-                }),
-              }),
-            )
-            .optional(),
-        })
-        .optional(),
-    }),
-  ),
-});
+const listingSchema = z.object({ nftables: z.array(z.object({ set: z.object({ elem: z.array(z.unknown()).optional() }).optional() })) });
+
+/** One element of a listing; only its type, because a schema for each of 100,000 elements costs seconds. */
+type Element = {
+  readonly elem?: { readonly val?: { readonly concat?: readonly unknown[] }; readonly counter?: { readonly packets?: unknown } };
+};
+
+function readElement(element: unknown): readonly [key: string, packets: number] {
+  const { val, counter } = (element as Element).elem ?? {};
+  const [address, protocol, port] = val?.concat ?? [];
+  const packets = counter?.packets;
+  if (typeof address !== "string" || typeof port !== "number" || typeof packets !== "number") {
+    throw new PortolanError("unavailable", `nft lists a probe in a form that is not known here: ${JSON.stringify(element).slice(0, 200)}`);
+  }
+  return [`${PROTOCOL_NAMES[String(protocol)] ?? String(protocol)}\t${address}\t${port}`, packets];
+}
 
 const PROTOCOL_NAMES: Readonly<Record<string, string>> = { 6: "tcp", 17: "udp" };
 
@@ -39,11 +36,8 @@ export async function readSeen(target: readonly string[]): Promise<Seen> {
   for (const set of ["s4", "s6"]) {
     const text = await runCommand([...target, "nft", "-j", "-n", "list", "set", "inet", "seen", set]);
     raw.push(text.trim());
-    for (const entry of setSchema.parse(JSON.parse(text)).nftables) {
-      for (const { elem } of entry.set?.elem ?? []) {
-        const [address, protocol, port] = elem.val.concat;
-        packets.set(`${PROTOCOL_NAMES[protocol] ?? protocol}\t${address}\t${port}`, elem.counter.packets);
-      }
+    for (const { set: listed } of listingSchema.parse(JSON.parse(text)).nftables) {
+      for (const element of listed?.elem ?? []) packets.set(...readElement(element));
     }
   }
   return { packets, raw: `[${raw.join(",\n")}]\n`, isWhole: true };

@@ -91,11 +91,11 @@ function LatestWords({ job, nowMs }: { readonly job: Job; readonly nowMs: number
 
 function captionOf(filter: ServicesFilter): string {
   const states = {
-    active: "Active open ports, the open ones first",
+    active: "Active open ports by address",
     open: "Open ports",
     missing: "Missing ports",
     closed: "Closed ports",
-    all: "All ports ever seen open",
+    all: "All ports ever seen open, active ones first",
   };
   const network = rangeText(filter);
   const place = network === null ? "" : ` in ${network}`;
@@ -117,9 +117,9 @@ function Warnings({ surroundings }: { readonly surroundings: Surroundings | null
         </p>
       )}
       {scanners > 0 && awake === 0 && <p class="notice">No scanner was heard within the last 30 seconds; is the daemon running?</p>}
-      {notReady.slice(0, 5).map(({ scanner, reason }) => (
+      {notReady.slice(0, 5).map(({ scanner, reason, canConnect }) => (
         <p class="notice">
-          Scanner <strong>{scanner}</strong> claims no work: {reason}
+          Scanner <strong>{scanner}</strong> {canConnect ? "can only use TCP connects" : "claims no work"}: {reason}
         </p>
       ))}
     </>

@@ -86,6 +86,16 @@ describe("one keeper at a time", () => {
     expect(await finish(w, second.id)).toMatchObject({ state: "complete" });
   });
 
+  test("a registry state that cannot be understood is not adopted; work goes on with the one before", async () => {
+    const w = await begin();
+    const keeper = w.startKeeper("k1");
+    await until("the registry was read", () => keeper.status().leader && keeper.status().registryVersion === 1);
+    w.state.value = { ...w.state.value, version: 2, rangeGroups: [] };
+    await until("the problem is said", () => w.lines.some((line) => line.includes("registry cannot be read")));
+    expect(keeper.status().registryVersion).toBe(1);
+    expect(await finish(w, await startJob(w))).toMatchObject({ state: "complete" });
+  });
+
   test("a keeper that never saw the registry asks scanners and callers to come again", async () => {
     const w = await begin();
     w.state.down = true;

@@ -105,7 +105,10 @@ describe("the daemon as a process", () => {
     await migrate({ url: registrySqld.url, folder: migrationsOf("registry") });
     const registry = openRegistry({ url: registrySqld.url, timeoutMs: 5_000 });
     const ledger = openLedger({ url: ledgerSqld.url, region: "eu" });
-    cleanUp.push(async () => void (registry.close(), ledger.close()));
+    cleanUp.push(async () => {
+      registry.close();
+      ledger.close();
+    });
     await registry.addRegion("eu");
     await registry.addScanner({ name: "local", region: "eu", addresses: ["127.0.0.1"], publicKey: key.publicKey });
     await until("it is ready", async () => (await health("/readyz")) === 200, 20_000);

@@ -113,7 +113,7 @@ export async function send(bus: Bus, bytes: Uint8Array): Promise<SubmitReply> {
 }
 
 /** Runs what a scanner has in the queue, one after the other, until `done`. */
-export async function work(
+async function work(
   world: World,
   scanner: ScannerName,
   open: (assignment: Assignment) => readonly string[],

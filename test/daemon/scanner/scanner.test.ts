@@ -73,7 +73,8 @@ describe("a scanner", () => {
     const port = await openPort();
     await region.put(loopback(port));
     await region.put(loopback(port, { key: { ...assignment().key, tile: 1 } }));
-    await region.scanner(dataDir, realTools).start();
+    // No part is sent before the run has ended, so the one refusal meets a finished run.
+    await region.scanner(dataDir, realTools, { sealEveryMs: 60_000 }).start();
     await until("the other report", () => region.reports.some(({ report }) => report.key.tile === 1));
     expect(await readdir(join(dataDir, "scanner/refused"))).toHaveLength(1);
   });
