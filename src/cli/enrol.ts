@@ -47,7 +47,7 @@ export async function addScanner(context: Context, name: string, options: Scanne
   context.output.note(`Copy that file to the scanner and run there, in the folder of Portolan: npm run scanner -- --config ${name}.json`);
   if (isLoopback(way.natsUrl)) {
     context.output.note(
-      `But ${way.natsUrl} is reachable from this machine only. For another machine let NATS listen on an address that it can reach, and give that here with --nats.`,
+      `But ${way.natsUrl} is reachable from this machine only. For another machine start the region with "npm start -- --nats-host ADDRESS --nats-port 4222", and give nats://ADDRESS:4222 here with --nats.`,
     );
   }
   return EXIT.ok;

@@ -84,7 +84,7 @@ async function startOnce(binary: string, options: LocalNatsOptions, port: number
     return exited.finally(() => clearTimeout(timer));
   };
   const server: LocalNats = {
-    url: `nats://127.0.0.1:${port}`,
+    url: `nats://${dialHost(options.host)}:${port}`,
     port,
     pid: child.pid ?? -1,
     exited,
@@ -97,7 +97,7 @@ async function startOnce(binary: string, options: LocalNatsOptions, port: number
     kill9: () => end("SIGKILL"),
   };
   try {
-    await becomeReady(port, options.readyTimeoutMs ?? 10_000, () => ended !== null);
+    await becomeReady({ host: options.host, port }, options.readyTimeoutMs ?? 10_000, () => ended !== null);
     return server;
   } catch (error) {
     await end("SIGKILL");
@@ -142,20 +142,26 @@ function collectOutput(child: ChildProcess, onOutput: LocalNatsOptions["onOutput
   return () => tail;
 }
 
-async function becomeReady(port: number, timeoutMs: number, hasEnded: () => boolean): Promise<void> {
+async function becomeReady(at: { host: string | undefined; port: number }, timeoutMs: number, hasEnded: () => boolean): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     if (hasEnded()) throw new PortolanError("unavailable", "the process ended");
-    if (await greets(port)) return;
-    if (performance.now() > deadline) throw new PortolanError("unavailable", `no greeting on port ${port} within ${timeoutMs} ms`);
+    if (await greets(at)) return;
+    if (performance.now() > deadline) throw new PortolanError("unavailable", `no greeting on port ${at.port} within ${timeoutMs} ms`);
     await delay(10);
   }
 }
 
+/** Where this machine itself reaches a server that listens on `host`. */
+function dialHost(host = "127.0.0.1"): string {
+  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}
+
 /** Whether a NATS server says INFO on this port within a second. */
-function greets(port: number): Promise<boolean> {
+function greets({ host, port }: { host: string | undefined; port: number }): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ host: "127.0.0.1", port });
+    const socket = connect({ host: dialHost(host).replace(/^\[|\]$/g, ""), port });
     const finish = (said: boolean): void => {
       socket.destroy();
       resolve(said);

@@ -20,6 +20,8 @@ export type RegionOptions = {
   readonly apiHost?: string;
   readonly natsHost?: string;
   readonly natsPort?: number;
+  /** Name or address under which other machines reach NATS; default `natsHost`. Goes into credentials files. */
+  readonly natsAdvertise?: string;
   /** Fields of the keeper's configuration beside its name. */
   readonly keeper?: Omit<NonNullable<DaemonConfigInput["keeper"]>, "name">;
   readonly logLevel?: DaemonConfigInput["logLevel"];

@@ -150,7 +150,7 @@ async function choosePlaces(layout: Layout, options: RegionOptions): Promise<Pla
     region: options.region,
     ports,
     apiUrl: `http://${urlHost(options.apiHost)}:${ports.api}`,
-    natsUrl: `nats://127.0.0.1:${ports.nats}`,
+    natsUrl: `nats://${urlHost(options.natsHost)}:${ports.nats}`,
     natsHost: options.natsHost ?? "127.0.0.1",
     registryUrl: `http://127.0.0.1:${ports.registry}`,
     ledgerUrl: `http://127.0.0.1:${ports.ledger}`,
@@ -179,7 +179,9 @@ async function prepareRegistry(registry: Registry, places: Places, options: Regi
   }
   const kept = readLocalCredentials(places.layout.credentials);
   const token = issued !== null ? { text: issued.text, isNew: true } : await keptToken(registry, kept?.token ?? null);
-  const { apiUrl: url, natsUrl, region } = places;
+  const { apiUrl: url, region } = places;
+  // What scanners on other machines dial.
+  const natsUrl = options.natsAdvertise === undefined ? places.natsUrl : `nats://${options.natsAdvertise}:${places.ports.nats}`;
   writeLocalCredentials(places.layout.credentials, { url, token: token.text, region, natsUrl, keeperPublicKeys: [places.keeperPublicKey] });
   return token;
 }

@@ -1,11 +1,11 @@
 import { networkInterfaces } from "node:os";
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
+import { z } from "zod";
 import { PortolanError } from "../core/errors.ts";
 import { nameSchema } from "../core/messages/common.ts";
 import { type Region, startRegion } from "./region.ts";
 import type { ChildEvent } from "./supervisor.ts";
-import { findTool } from "./tools.ts";
 
 // `npm start`: all of one region on this machine, until Ctrl-C.
 
@@ -56,11 +56,14 @@ function ownAddresses(): string[] {
   return outside.length > 0 ? outside.slice(0, 8) : ["127.0.0.1"];
 }
 
-function greet(region: Region): void {
+const isAny = (host: string): boolean => host === "0.0.0.0" || host === "::";
+const urlAddress = (address: string): string => (address.includes(":") ? `[${address}]` : address);
+
+async function greet(region: Region): Promise<void> {
   const lines = [
     `Portolan is running: region "${region.name}", data in ${region.layout.dir}`,
     `  pages and API   ${region.apiUrl}`,
-    `  scanner         local (this machine)${scannerNote()}`,
+    `  scanner         local (this machine)${await scannerNote(region)}`,
     region.tokenIsNew
       ? `  admin token     ${region.adminToken}\n                  (shown this once; the CLI in this folder uses it by itself; another: ./portolan token add NAME --role admin)`
       : `  admin token     as before, in ${region.layout.credentials}`,
@@ -72,9 +75,21 @@ function greet(region: Region): void {
   console.log(lines.join("\n"));
 }
 
-function scannerNote(): string {
-  if (findTool("masscan") === null) return "; masscan is missing, so it uses TCP connects only";
-  return process.getuid?.() === 0 ? "" : "; without root it uses TCP connects only";
+const scannersSchema = z.object({
+  items: z.array(
+    z.object({ name: z.string(), live: z.object({ engines: z.array(z.string()), notReady: z.string().nullable() }).nullable() }),
+  ),
+});
+
+/** What the scanner of this machine can do, in its own words. */
+async function scannerNote(region: Region): Promise<string> {
+  const headers = { authorization: `Bearer ${region.adminToken}` };
+  const response = await fetch(`${region.apiUrl}/v1/scanners?limit=1000`, { headers, signal: AbortSignal.timeout(5_000) });
+  const live = scannersSchema.parse(await response.json()).items.find((scanner) => scanner.name === "local")?.live;
+  if (live === undefined || live === null) return "";
+  if (live.notReady === null) return `, ready with ${live.engines.join(" and ")}`;
+  const engines = live.engines.length === 0 ? "cannot work" : `works with TCP connects only`;
+  return `, ${engines}:\n                  ${live.notReady}`;
 }
 
 function report(options: Options): (event: ChildEvent) => void {
@@ -99,10 +114,11 @@ async function main(): Promise<void> {
     apiPort: options.port,
     apiHost: options.host,
     natsHost: options.natsHost,
+    ...(isAny(options.natsHost) ? { natsAdvertise: urlAddress(ownAddresses()[0] ?? "127.0.0.1") } : {}),
     ...(options.natsPort === undefined ? {} : { natsPort: options.natsPort }),
     onEvent: report(options),
   });
-  greet(region);
+  await greet(region);
   const stop = (): void => {
     if (stopping) return;
     stopping = true;

@@ -1,9 +1,13 @@
+import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { openLedger } from "../../src/ledger/ledger.ts";
+import { newScannerKey, writeScannerCredentials } from "../../src/local/credentials.ts";
 import { type Api, openApi } from "../../src/local/demo/api.ts";
 import { type Region, startRegion } from "../../src/local/region.ts";
+import { ROOT } from "../../src/local/tools.ts";
 import { Listeners } from "./listeners.ts";
 
 // One region end to end, without root: real sqld, nats-server, daemons and API, the connect engine against loopback.
@@ -81,6 +85,25 @@ test("closed ports become missing after one complete job, closed after two, and 
   await expect.poll(() => inState("closed"), { timeout: 10_000 }).toEqual(gone.slice(1));
   const services = await api.services();
   expect(services.filter((service) => service.reopened).map((service) => `${service.address} ${service.port}`)).toEqual(back);
+});
+
+test("a scanner added while the region runs is let in, heard, and shares the jobs of @all", async () => {
+  const { seed, publicKey } = newScannerKey();
+  const file = join(dir, "s3.json");
+  const keeperPublicKeys = [region.keeperPublicKey];
+  writeScannerCredentials(file, { name: "s3", region: "eu", natsUrl: region.natsUrl, keeperPublicKeys, seed });
+  const daemon = spawn(process.execPath, [join(ROOT, "scanner-daemon/main.ts"), "--config", file], { cwd: dir, stdio: "ignore" });
+  const ended = new Promise((resolve) => daemon.once("exit", resolve));
+  try {
+    await api.post("/v1/scanners", { name: "s3", region: "eu", addresses: ["127.0.0.3"], publicKey });
+    const heard = async (): Promise<boolean> =>
+      (await openLedger({ url: region.ledgerUrl, region: "eu" }).scanners()).some(({ scanner }) => scanner === "s3");
+    await expect.poll(heard, { timeout: 20_000, interval: 100 }).toBe(true);
+    await runJob();
+  } finally {
+    daemon.kill("SIGTERM");
+    await ended;
+  }
 });
 
 test("a second start on the same folder is refused", async () => {

@@ -65,11 +65,12 @@ function stateOf({ enabled, live }: Row): { readonly word: string; readonly tone
   if (live === null) return { word: "never heard", tone: "warn" };
   if (live.silent) return { word: "silent", tone: "bad" };
   if (live.engines.length === 0) return { word: "not ready", tone: "bad" };
-  return live.running === null ? { word: "ready", tone: "good" } : { word: "scanning", tone: "good" };
+  if (live.running !== null) return { word: "scanning", tone: "good" };
+  return live.engines.includes("masscan") ? { word: "ready", tone: "good" } : { word: "connect only", tone: "warn" };
 }
 
 function doingOf({ live }: Row): string {
   if (live === null || live.silent) return "";
-  if (live.notReady !== null) return live.notReady;
-  return live.running === null ? "" : `job ${shortId(live.running.job)} tile ${live.running.tile} shard ${live.running.shard}`;
+  if (live.running !== null) return `job ${shortId(live.running.job)} tile ${live.running.tile} shard ${live.running.shard}`;
+  return live.notReady ?? "";
 }
