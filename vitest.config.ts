@@ -1,11 +1,30 @@
 import { defineConfig } from "vitest/config";
 
+/** Which tests may run beside each other: one lane waits for nobody, and inside the last three one file runs at a time. */
+const LANES = {
+  lab: ["test/lab/**/*.test.ts", "test/daemon/scanner/lab.test.ts"],
+  process: ["test/e2e/**/*.test.ts"],
+  runtimes: ["test/runtimes/**/*.test.ts", "test/web/browser.test.ts"],
+};
+
+const shared = { testTimeout: 30_000, hookTimeout: 60_000, pool: "forks" as const };
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts", "test/**/*.test.tsx"],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
-    pool: "forks",
-    maxWorkers: 2,
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: "unit",
+          include: ["test/**/*.test.ts", "test/**/*.test.tsx"],
+          exclude: Object.values(LANES).flat(),
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      ...Object.entries(LANES).map(([name, include], index) => ({
+        test: { ...shared, name, include, maxWorkers: 1, fileParallelism: false, sequence: { groupOrder: index + 1 } },
+      })),
+    ],
   },
 });

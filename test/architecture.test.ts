@@ -9,7 +9,7 @@ const tracked = (): string[] => execFileSync("git", ["ls-files"], { cwd: ROOT, e
 
 test("the top level holds only what a newcomer expects there", () => {
   const allowed =
-    /^(\.[^/]+|package(-lock)?\.json|wrangler\.toml|src|workers|scanner-daemon|migrations|test|public|docs|README\.md|LICENSE|tsconfig[^/]*\.json|knip\.json|[a-z.]+\.config\.ts)$/;
+    /^(\.[^/]+|package(-lock)?\.json|wrangler\.toml|src|workers|scanner-daemon|migrations|test|docs|README\.md|LICENSE|tsconfig[^/]*\.json|[a-z.]+\.config\.ts)$/;
   const top = new Set(tracked().map((path) => path.split("/")[0] ?? path));
   expect([...top].filter((name) => !allowed.test(name))).toEqual([]);
 });

@@ -187,7 +187,7 @@ describe("dead code", () => {
 
   test("catches an unused export, file and dependency, and passes a clean twin", async () => {
     const files: Files = {
-      "knip.json": JSON.stringify(knip),
+      ".knip.json": JSON.stringify(knip),
       "package.json": manifest({ zod: "4.6.7" }),
       "src/bus/main.ts": 'import { used } from "./x.ts";\nused();\n',
       "src/bus/x.ts": "export const used = (): number => 1;\nexport const unused = 2;\n",

@@ -7,7 +7,7 @@ type Env = Readonly<Record<string, unknown>>;
 // One app for each isolate: it keeps the registry's last version in memory.
 let app: Hono | undefined;
 
-/** Entry for workerd; the platform serves `public/` itself. */
+/** Entry for workerd; the platform serves `src/web/public/` itself. */
 export default {
   fetch(request: Request, env: Env, context: ExecutionContext): Response | Promise<Response> {
     const log = (line: string): void => globalThis.console.log(line);

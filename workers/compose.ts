@@ -1,12 +1,10 @@
+import { VERSION } from "../src/core/version.ts";
 import { type ExecutionContext, Hono, type Context, type MiddlewareHandler } from "hono";
 import { createApp, isApiPath } from "../src/api/app.ts";
 import { openLedger } from "../src/ledger/ledger.ts";
 import { openRegistry } from "../src/registry/registry.ts";
 import { createWeb, notFoundPage } from "../src/web/app.tsx";
 import type { ApiConfig } from "./config.ts";
-
-/** The version of the program, as in package.json. */
-export const VERSION = "0.1.0";
 
 const STORE_TIMEOUT_MS = 1_500;
 

@@ -13,7 +13,7 @@ declare const Deno: {
 
 const log = (line: string): void => globalThis.console.log(line);
 const env = Object.fromEntries(CONFIG_NAMES.map((name) => [name, Deno.env.get(name)]));
-const app = composeApp(readConfig(env), { staticFiles: serveStatic({ root: "./public" }), log });
+const app = composeApp(readConfig(env), { staticFiles: serveStatic({ root: "./src/web/public" }), log });
 const options = {
   hostname: Deno.env.get("HOST") ?? "127.0.0.1",
   port: Number(Deno.env.get("PORT") ?? "8787"),

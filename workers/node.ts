@@ -25,7 +25,7 @@ function listenAddress(): { hostname: string; port: number } {
 
 function start(): void {
   const log = (line: string): void => void process.stdout.write(`${line}\n`);
-  const staticFiles = serveStatic({ root: fileURLToPath(new URL("../public", import.meta.url)) });
+  const staticFiles = serveStatic({ root: fileURLToPath(new URL("../src/web/public", import.meta.url)) });
   const app = composeApp(configFromEnvironment(), { staticFiles, log });
   const { hostname, port } = listenAddress();
   const server = serve({ fetch: app.fetch, hostname, port }, (address) => {

@@ -1,12 +1,10 @@
+import { VERSION } from "../../src/core/version.ts";
 import type { Bus } from "../../src/bus/bus.ts";
 import { heartbeatSubject, progressSubject } from "../../src/bus/names.ts";
 import type { Heartbeat, Progress } from "../../src/core/messages/bus.ts";
 import type { ScannerState } from "./loop.ts";
 import { readinessText } from "./ready.ts";
 import type { RunStore } from "./store.ts";
-
-/** Version of the scanner in its heartbeat. */
-const SCANNER_VERSION = "0.1.0";
 
 /** Publishes heartbeat and progress every `everyMs` once the scanner knows its engines; both may get lost. */
 export function startVoice(deps: {
@@ -37,7 +35,7 @@ function heartbeatOf({ name, region, state, store, nowMs }: Parameters<typeof st
   return {
     scanner: name,
     region,
-    version: SCANNER_VERSION,
+    version: VERSION,
     engines: [...(readiness?.engines ?? [])],
     masscanVersion: readiness?.masscanVersion ?? null,
     notReady: readiness === null ? "still looking around after its start" : readinessText(readiness),

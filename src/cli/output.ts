@@ -1,5 +1,5 @@
 import type { Io } from "./io.ts";
-import { asCalled, visible } from "./text.ts";
+import { asCalled, visible, visibleLines } from "./text.ts";
 
 export type Tone = "good" | "warn" | "bad" | "quiet";
 
@@ -47,11 +47,11 @@ export function createOutput(io: Io, options: { readonly format: Format; readonl
     },
     one: (document, lines) => {
       if (format !== "table") return io.stdout.write(`${JSON.stringify(document)}\n`);
-      for (const line of lines) io.stdout.write(`${line}\n`);
+      for (const line of lines) io.stdout.write(`${visible(line)}\n`);
       return undefined;
     },
     note: (text) => {
-      if (!isQuiet) io.stderr.write(`${asCalled(text, io.env)}\n`);
+      if (!isQuiet) io.stderr.write(`${visibleLines(asCalled(text, io.env))}\n`);
     },
   };
 }

@@ -7,6 +7,8 @@ import { fileURLToPath } from "node:url";
 const pinned = fileURLToPath(new URL("../../node_modules/.bin/node", import.meta.url));
 const main = fileURLToPath(new URL("./main.ts", import.meta.url));
 const libraries = fileURLToPath(new URL("../../node_modules/commander/package.json", import.meta.url));
+// Messages show commands as the reader has to type them.
+if (process.env.npm_command === "exec") process.env.PORTOLAN_CALLED_AS ??= "npx portolan";
 const [major, minor] = process.versions.node.split(".").map(Number);
 
 if (!existsSync(libraries)) {

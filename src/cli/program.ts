@@ -9,6 +9,7 @@ import { registerRegion } from "./commands/region.ts";
 import { registerScanner } from "./commands/scanner.ts";
 import { registerHost, registerService } from "./commands/service.ts";
 import { registerToken } from "./commands/token.ts";
+import { VERSION } from "../core/version.ts";
 import { createContext, type GlobalOptions, type Session } from "./context.ts";
 import type { Io } from "./io.ts";
 
@@ -28,6 +29,7 @@ Scan only networks that you own or may scan.`;
 export function createProgram(io: Io, finish: (exitCode: number) => void): Command {
   const program = new Command("portolan")
     .description("Charts the open ports of your own networks.")
+    .version(VERSION, "-V, --version", "print the version")
     .addOption(new Option("--url <url>", "address of the API"))
     .addOption(new Option("--token <token>", "API token; better in PORTOLAN_TOKEN, which other users cannot see"))
     .addOption(new Option("--json", "print one JSON document").conflicts("ndjson"))

@@ -29,7 +29,7 @@ export function newScannerKey(): { readonly seed: string; readonly publicKey: st
 export function scannerCredentials(input: ScannerCredentialsInput): string {
   const config: DaemonConfigInput = {
     region: input.region,
-    dataDir: `./portolan-${input.name}`,
+    dataDir: `npx portolan-${input.name}`,
     roles: ["scanner"],
     nats: { url: input.natsUrl },
     keySeed: input.seed,

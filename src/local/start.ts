@@ -65,11 +65,11 @@ async function greet(region: Region): Promise<void> {
     `  pages and API   ${region.apiUrl}`,
     `  scanner         local (this machine)${await scannerNote(region)}`,
     region.tokenIsNew
-      ? `  admin token     ${region.adminToken}\n                  (shown this once; the CLI in this folder uses it by itself; another: ./portolan token add NAME --role admin)`
+      ? `  admin token     ${region.adminToken}\n                  (shown this once; the CLI in this folder uses it by itself; another: npx portolan token add NAME --role admin)`
       : `  admin token     as before, in ${region.layout.credentials}`,
     "",
     "In a second terminal, in this folder:",
-    "  ./portolan plan add office --range 192.0.2.0/24 -p 1-1024 --every 6h",
+    "  npx portolan plan add office --range 192.0.2.0/24 -p 1-1024 --every 6h",
     "Scan only networks that are yours to scan. Ctrl-C stops everything in order.",
   ];
   console.log(lines.join("\n"));

@@ -49,7 +49,7 @@ const STATUS: Readonly<Record<ErrorCode, ContentfulStatusCode>> = {
 /**
  * The pages, to be mounted at `/`. It answers only its own paths; for others see `notFoundPage`.
  *
- * Assets under `/static` are served by each runtime's entry from `public/static`.
+ * Assets under `/static` are served by each runtime's entry from `src/web/public/static`.
  */
 export function createWeb(deps: WebDeps): Hono {
   const web = new Hono();

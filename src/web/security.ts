@@ -26,7 +26,6 @@ export function setPageHeaders(c: Context): void {
   c.header("X-Content-Type-Options", "nosniff");
   // Not `no-referrer`: with it browsers send `Origin: null` with our own forms, and outside of TLS nothing else tells them from foreign ones.
   c.header("Referrer-Policy", "same-origin");
-  c.header("Cross-Origin-Opener-Policy", "same-origin");
   c.header("Cross-Origin-Resource-Policy", "same-origin");
   c.header("Permissions-Policy", "camera=(), geolocation=(), microphone=()");
   c.header("Cache-Control", "no-store");

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { VERSION } from "../../workers/compose.ts";
+import { VERSION } from "../../src/core/version.ts";
 import { CONFIG_NAMES, readConfig } from "../../workers/config.ts";
 
 test("the version that the API tells is the package's", () => {

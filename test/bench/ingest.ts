@@ -1,181 +1,108 @@
-import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { zstdCompressSync } from "node:zlib";
-import BetterSqlite3 from "better-sqlite3";
-import { decodeSightingRows, encodeSightings, type Sighting } from "../../src/core/columns.ts";
-import { parseAddress } from "../../src/core/address.ts";
-import { formatPorts, parsePorts } from "../../src/core/port.ts";
-import { SIGHTINGS_PER_PART_MAX } from "../../src/core/messages/report.ts";
-import { ledgerOn } from "../../src/ledger/ledger.ts";
-import type { AcceptContext, AcceptItem, Ledger } from "../../src/ledger/types.ts";
-import { contextAt, itemOf, jobSpecOf, partOf, reportOf, sha256, tileCompleteOf } from "../ledger/builders.ts";
-import { randomOf } from "../ledger/history.ts";
-import { openMemoryDatabase } from "../ledger/memory-database.ts";
-import { startLedgerDatabase } from "../ledger/sqld-ledger.ts";
+import type { Sighting } from "../../src/core/columns.ts";
+import { openLoop } from "./ingest-loop.ts";
+import { type BenchRegion, startBenchRegion } from "./ingest-region.ts";
+import type { BenchLine, BenchResult } from "./result.ts";
+import { benchParts } from "./sightings.ts";
 
-/** Rows per second for a first and a second sight of the same services. */
-export type IngestRates = { readonly first: number; readonly again: number };
+const SIGHTINGS = 1_000_000;
+/** The rivals take turns, so that a slow spell of the machine meets all of them. */
+const TURNS = 5;
+const RIVALS = ["keeper", "same tables", "bare table"] as const;
+type Rival = (typeof RIVALS)[number];
+type Seconds = Record<Rival, number>;
 
-/** The ledger alone (payload in memory → committed record and projection) against loops of prepared statements in SQLite. */
-export type LedgerIngest = {
-  readonly sightings: number;
-  readonly ledger: IngestRates;
-  /** better-sqlite3, synchronous = FULL, one transaction per part: records, sightings, triggers as in the ledger. */
-  readonly sameTables: IngestRates;
-  /** The same with the table of sightings only. */
-  readonly bareTable: IngestRates;
-  /** Ledger rate ÷ loop rate. Budgets: ≥ 0.9 for the same tables, ≥ 0.4 for the bare one. */
-  readonly ratios: { readonly sameTables: IngestRates; readonly bareTable: IngestRates };
-  readonly longestTransactionMs: number;
-  /** Closing pass of a complete tile over all services, none and all of them missed. */
-  readonly closingPassMs: { readonly noneMissed: number; readonly allMissed: number };
-};
-
-const PORTS = [21, 22, 25, 53, 80, 110, 123, 143, 443, 445, 993, 3306, 3389, 5432, 8080, 8443];
-const FIRST_ADDRESS = parseAddress("10.0.0.0");
-
-/** Measures the ledger on a sqld of its own and the loops on files beside it, on one machine in one run. */
-export async function benchLedgerIngest({ sightings = 1_000_000 }: { sightings?: number } = {}): Promise<LedgerIngest> {
-  const parts = makeParts(sightings);
-  const server = await startLedgerDatabase();
-  try {
-    const ledger = ledgerOn(server.database, "eu");
-    await ledger.ensureLog(() => "a".repeat(32));
-    const lease = await ledger.takeLease({ holder: "bench", nowMs: Date.now(), ttlMs: 3_600_000 });
-    const context = { ...contextAt(lease?.epoch ?? -1, Date.now()), compress: (bytes: Uint8Array) => zstdCompressSync(bytes) };
-    const first = await acceptAll(ledger, context, parts, "first");
-    const again = await acceptAll(ledger, context, parts, "again");
-    const noneMissed = await closingPass(ledger, context, parts);
-    const allMissed = await closingPass(ledger, context, []);
-    const own = { first: sightings / first.seconds, again: sightings / again.seconds };
-    const sameTables = loopRates(parts, "same tables");
-    const bareTable = loopRates(parts, "bare table");
-    const ratio = (loop: IngestRates): IngestRates => ({ first: own.first / loop.first, again: own.again / loop.again });
-    return {
-      sightings,
-      ledger: own,
-      sameTables,
-      bareTable,
-      ratios: { sameTables: ratio(sameTables), bareTable: ratio(bareTable) },
-      longestTransactionMs: Math.max(first.longestMs, again.longestMs),
-      closingPassMs: { noneMissed, allMissed },
-    };
-  } finally {
-    await server.stop();
-  }
-}
-
-/** Random hosts with common ports, in the order of the register's key, cut into parts of full size. */
-function makeParts(count: number): Sighting[][] {
-  const random = randomOf(7);
-  const all: Sighting[] = [];
-  let address = FIRST_ADDRESS;
-  while (all.length < count) {
-    address += BigInt(1 + random.below(24));
-    const ports = new Set(Array.from({ length: 1 + random.below(4) }, () => random.pick(PORTS)));
-    for (const port of [...ports].toSorted((a, b) => a - b)) all.push({ address, protocol: "tcp", port, observedAtS: 1_700_000_000 });
-  }
-  const parts: Sighting[][] = [];
-  for (let at = 0; at < count; at += SIGHTINGS_PER_PART_MAX) parts.push(all.slice(at, Math.min(count, at + SIGHTINGS_PER_PART_MAX)));
-  return parts;
-}
-
-async function acceptAll(
-  ledger: Ledger,
-  context: AcceptContext,
-  parts: readonly Sighting[][],
-  run: string,
-): Promise<{ seconds: number; longestMs: number }> {
-  const items = parts.map((part, index) => partOf({ job: "0".repeat(64), tile: 0, shard: 1, attempt: 1 }, run, index, part));
-  let longestMs = 0;
-  const begin = performance.now();
-  for (const item of items) {
-    const began = performance.now();
-    await ledger.accept([item], context);
-    longestMs = Math.max(longestMs, performance.now() - began);
-  }
-  return { seconds: (performance.now() - begin) / 1_000, longestMs };
-}
-
-/** A job over everything whose only shard reports `seen`; the time of its deferred pass. */
-async function closingPass(ledger: Ledger, context: AcceptContext, seen: readonly Sighting[][]): Promise<number> {
-  const ports = formatPorts(parsePorts(PORTS.join(",")));
-  const spec = jobSpecOf({
-    scanners: ["scanner-1"],
-    ranges: ["10.0.0.0/8"],
-    ports,
-    pairsMax: Number.MAX_SAFE_INTEGER,
-    frontier: await ledger.frontier(),
-  });
-  const job = itemOf({ kind: "job", content: spec });
-  await ledger.accept([job], context);
-  const key = { job: job.id, tile: 0, shard: 1, attempt: 1 };
-  const parts: AcceptItem[] = seen.map((part, index) => partOf(key, job.id, index, part));
-  for (const part of parts) await ledger.accept([part], context);
-  const report = reportOf({ key, run: job.id, parts });
-  await ledger.accept([report], context);
-  await ledger.accept([tileCompleteOf(job.id, 0, [report])], context);
-  const began = performance.now();
-  while (await ledger.runDeferred({ epoch: context.epoch, sha256 }));
-  return performance.now() - began;
-}
-
-type Loop = "same tables" | "bare table";
-
-const BARE = `create table sighting(ip blob not null, port integer not null, proto integer not null, log integer not null, first_at_s integer not null,
-  last_at_s integer not null, last_rseq integer not null, vantage integer not null, primary key(ip, port, proto, log)) strict, without rowid`;
-
-const UPSERT = `insert into sighting(ip, port, proto, log, first_at_s, last_at_s, last_rseq, vantage) values (?, ?, ?, 1, ?, ?, ?, 1)
-  on conflict do update set first_at_s = min(first_at_s, excluded.first_at_s), last_at_s = max(last_at_s, excluded.last_at_s),
-    last_rseq = max(last_rseq, excluded.last_rseq), vantage = max(vantage, excluded.vantage)`;
-
-const APPEND = `insert into record(log, rseq, id, kind, stamp_ms, chain, signature, author, body, payload, zstd)
-  values (1, ?, ?, 'part', 0, ?, '', '', '{}', ?, 1)`;
-
-function loopRates(parts: readonly Sighting[][], loop: Loop): IngestRates {
+/**
+ * Sightings from NATS to committed record and projection, by a real keeper on a real sqld, against loops of prepared
+ * statements in better-sqlite3; all sightings for the first time, then all of them again for a second job.
+ */
+export async function benchIngest({ sightings = SIGHTINGS }: { sightings?: number } = {}): Promise<BenchResult> {
   const dir = mkdtempSync(join(tmpdir(), "portolan-bench-"));
-  const path = join(dir, "loop.db");
-  const sqlite = loop === "bare table" ? new BetterSqlite3(path) : openMemoryDatabase(undefined, path).sqlite;
+  const parts = benchParts(sightings);
+  const loops = { "same tables": openLoop("same tables"), "bare table": openLoop("bare table") };
+  let region: BenchRegion | null = null;
   try {
-    sqlite.pragma("journal_mode = wal");
-    sqlite.pragma("synchronous = full");
-    if (loop === "bare table") sqlite.exec(BARE);
-    const sightings = parts.reduce((sum, part) => sum + part.length, 0);
-    const chunks = parts.map((part) => {
-      const payload = encodeSightings(part);
-      return {
-        payload,
-        rows: decodeSightingRows(payload).map(({ hex, port, protocol, observedAtS }) => ({
-          ip: Buffer.from(hex, "hex"),
-          port,
-          protocol,
-          observedAtS,
-        })),
-      };
-    });
-    const upsert = sqlite.prepare(UPSERT);
-    const append = loop === "bare table" ? null : sqlite.prepare(APPEND);
-    let rseq = 0;
-    const accept = sqlite.transaction(({ payload, rows }: (typeof chunks)[number]) => {
-      rseq++;
-      append?.run(
-        rseq,
-        createHash("sha256").update(String(rseq)).digest(),
-        createHash("sha256").update(payload).digest(),
-        zstdCompressSync(payload),
-      );
-      for (const { ip, port, protocol, observedAtS } of rows) upsert.run(ip, port, protocol, observedAtS, observedAtS, rseq);
-    });
-    const round = (): number => {
-      const began = performance.now();
-      for (const chunk of chunks) accept.immediate(chunk);
-      return sightings / ((performance.now() - began) / 1_000);
+    region = await startBenchRegion(join(dir, "data"));
+    const resting = region.keeperMemory();
+    const first = await race(region, loops, parts, "first");
+    const afterFirst = region.keeperMemory();
+    const again = await race(region, loops, parts, "again");
+    const afterAgain = region.keeperMemory();
+    const longest = await region.longestCommitMs();
+    return {
+      bench: "ingest",
+      lines: [
+        ...ratios("first sight", first.seconds),
+        ...ratios("again", again.seconds),
+        ...rates("first sight", sightings, first.seconds),
+        ...rates("again", sightings, again.seconds),
+        ...(longest === null ? [] : [plain("keeper: longest transaction", longest, "ms")]),
+        plain("loop, same tables: longest transaction", loops["same tables"].longestTransactionMs(), "ms"),
+        plain("keeper: memory at rest", resting.residentMb, "MB"),
+        plain("keeper: memory after first sight", afterFirst.residentMb, "MB"),
+        plain("keeper: memory after again", afterAgain.residentMb, "MB"),
+        { what: "keeper: peak memory", value: afterAgain.peakMb, unit: "MB", budget: { atMost: 200 } },
+      ],
+      notes: [
+        `${sightings.toLocaleString("en")} sightings in ${parts.length} signed parts, sorted; ${TURNS} turns of each`,
+        ...[first, again].map(({ label, processor, later }) => {
+          return `${label}: processor time of keeper ${processor.keeper} ms, of its sqld ${processor.ledger} ms; "send again later" ${later} times`;
+        }),
+      ],
     };
-    return { first: round(), again: round() };
   } finally {
-    sqlite.close();
+    for (const loop of Object.values(loops)) loop.close();
+    await region?.stop();
     rmSync(dir, { recursive: true, force: true });
   }
+}
+
+type Loops = { readonly [Kind in Exclude<Rival, "keeper">]: ReturnType<typeof openLoop> };
+
+async function race(region: BenchRegion, loops: Loops, parts: readonly Sighting[][], label: string) {
+  const job = await region.startJob(label);
+  const seconds: Seconds = { keeper: 0, "same tables": 0, "bare table": 0 };
+  const processor = { keeper: 0, ledger: 0 };
+  let later = 0;
+  const partsPerTurn = Math.ceil(parts.length / TURNS);
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    const from = turn * partsPerTurn;
+    const own = parts.slice(from, from + partsPerTurn);
+    // Each rival begins as often as the others, or nearly so.
+    for (let place = 0; place < RIVALS.length; place += 1) {
+      const rival = RIVALS[(turn + place) % RIVALS.length] ?? "keeper";
+      if (rival !== "keeper") {
+        seconds[rival] += loops[rival].write(own);
+        continue;
+      }
+      const messages = region.messages(job, own, from);
+      const before = region.processorMs();
+      const sent = await region.send(messages);
+      const after = region.processorMs();
+      seconds.keeper += sent.seconds;
+      later += sent.later;
+      processor.keeper += after.keeper - before.keeper;
+      processor.ledger += after.ledger - before.ledger;
+    }
+  }
+  return { label, seconds, processor, later };
+}
+
+function ratios(label: string, seconds: Seconds): BenchLine[] {
+  return [
+    { what: `${label}: keeper ÷ loop, same tables`, value: seconds["same tables"] / seconds.keeper, unit: "×", budget: { atLeast: 0.9 } },
+    { what: `${label}: keeper ÷ loop, bare table`, value: seconds["bare table"] / seconds.keeper, unit: "×", budget: { atLeast: 0.4 } },
+  ];
+}
+
+function rates(label: string, sightings: number, seconds: Seconds): BenchLine[] {
+  return RIVALS.map((rival) =>
+    plain(`${label}: ${rival === "keeper" ? "keeper" : `loop, ${rival}`}`, sightings / seconds[rival], "rows/s"),
+  );
+}
+
+function plain(what: string, value: number, unit: BenchLine["unit"]): BenchLine {
+  return { what, value, unit, budget: null };
 }

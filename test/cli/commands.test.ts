@@ -16,9 +16,9 @@ function jsonOf(text: string): Record<string, unknown> {
 
 test("one command makes a plan with its own ranges, starts its first job, and tells the next command", async () => {
   const ran = await cli.portolan("plan add office --range 192.0.2.0/24 -p 1-1024 --every 6h", {
-    env: { PORTOLAN_CALLED_AS: "./portolan" },
+    env: { PORTOLAN_CALLED_AS: "npx portolan" },
   });
-  expect(ran.stderr).toBe(`Follow it with: ./portolan job watch ${JOB_ID.slice(0, 12)}\n`);
+  expect(ran.stderr).toBe(`Follow it with: npx portolan job watch ${JOB_ID.slice(0, 12)}\n`);
   expect(ran.stdout).toContain("262\u202f144 pairs");
   expect(ran.stdout).toContain("every 6 h, by scanner group @all");
   expect(ran.stdout).toContain(`Job ${JOB_ID.slice(0, 12)} has started.`);

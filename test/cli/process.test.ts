@@ -11,6 +11,8 @@ import { JOB, type TestApi, startTestApi } from "../api/harness.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
+const PORTOLAN = join(ROOT, "src/cli/portolan.mjs");
+
 type Ended = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
 
 let api: TestApi;
@@ -32,7 +34,7 @@ afterAll(async () => {
 });
 
 function start(args: readonly string[], env: Record<string, string> = {}) {
-  const child = spawn(join(ROOT, "portolan"), args, {
+  const child = spawn(PORTOLAN, args, {
     cwd,
     env: { PATH: process.env["PATH"] ?? "", PORTOLAN_URL: url, PORTOLAN_TOKEN: api.tokens.admin, ...env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -44,7 +46,7 @@ function start(args: readonly string[], env: Record<string, string> = {}) {
   return { child, said, ended };
 }
 
-test("./portolan works from any folder, over real HTTP, and gives its exit code on", async () => {
+test("portolan works from any folder, over real HTTP, and gives its exit code on", async () => {
   const good = await start(["service", "ls", "--json"]).ended;
   expect([good.code, good.stderr]).toEqual([0, ""]);
   expect(JSON.parse(good.stdout)).toMatchObject({ items: [{ address: "192.0.2.1" }] });
@@ -100,7 +102,7 @@ test("Ctrl-C while watching ends with 130 and says that the job goes on", async 
 });
 
 test("a reader that closes the pipe early is no error", async () => {
-  const child = spawn("sh", ["-c", `"${join(ROOT, "portolan")}" service ls --all --ndjson | head -n 1`], {
+  const child = spawn("sh", ["-c", `"${PORTOLAN}" service ls --all --ndjson | head -n 1`], {
     env: { PATH: process.env["PATH"] ?? "", PORTOLAN_URL: url, PORTOLAN_TOKEN: api.tokens.admin },
   });
   let stderr = "";

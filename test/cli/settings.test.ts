@@ -102,9 +102,9 @@ test("durations are read in the units that people write", () => {
 });
 
 test("commands in messages are shown as the program was called", () => {
-  const env = { PORTOLAN_CALLED_AS: "./portolan" };
+  const env = { PORTOLAN_CALLED_AS: "npx portolan" };
   expect(asCalled('see "portolan job ls", or run: portolan plan start x', env)).toBe(
-    'see "./portolan job ls", or run: ./portolan plan start x',
+    'see "npx portolan job ls", or run: npx portolan plan start x',
   );
   expect(asCalled("the portolan project", env)).toBe("the portolan project");
   expect(asCalled("portolan job ls", {})).toBe("portolan job ls");

@@ -43,11 +43,16 @@ labTest("a run with offloads on is partial", SMALL, async (lab) => {
   expect(run.outcome).toMatchObject({ kind: "partial", reasons: [expect.stringContaining("offloads were on")] });
 });
 
-labTest("a run on a silent link is ended by the scanner's own poke, and is complete", { ...SMALL, noise: false }, async (lab) => {
-  const run = await runJudged(firstPlace(lab), wholeLab(lab));
-  expect(run.evidence.pokes).toBeGreaterThan(0);
-  expect(run.outcome).toEqual({ kind: "complete" });
-  expect(compareKeys(openKeys(lab.truth), run.found)).toEqual({ missed: [], extra: [] });
+labTest("runs on a silent link are ended by the scanner's own poke, and are complete", { ...SMALL, noise: false }, async (lab) => {
+  let pokes = 0;
+  // A new link is not quite silent (neighbour and router discovery), so a run may be lucky; hardly four of them.
+  for (let run = 1; run <= 4 && pokes === 0; run += 1) {
+    const { evidence, outcome, found } = await runJudged(firstPlace(lab), wholeLab(lab));
+    expect(outcome).toEqual({ kind: "complete" });
+    expect(compareKeys(openKeys(lab.truth), found)).toEqual({ missed: [], extra: [] });
+    pokes += evidence.pokes;
+  }
+  expect(pokes).toBeGreaterThan(0);
 });
 
 describe.each(["SIGINT", "SIGKILL"] as const)("%s in the middle", (signal) => {

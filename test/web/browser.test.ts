@@ -186,7 +186,7 @@ test("signing in, filtering, paging and signing out work without JavaScript", as
   await visit.close();
 });
 
-test("the job page follows the job by itself, survives a moment without the store, and stops when it has ended", async () => {
+test("the job page follows the job by itself, survives a moment without the store, leaves selected text alone, and stops when it has ended", async () => {
   const data: { jobs: Job[]; shards: ShardRow[] } = {
     jobs: [job({ state: "running", endedAtMs: null })],
     shards: [shard({ percent: 10 })],
@@ -206,8 +206,12 @@ test("the job page follows the job by itself, survives a moment without the stor
   const served = await servePages(webWith(data, { ledger: counted }));
   const visit = await open({ url: served.url, width: 1000 });
   try {
+    await visit.page.clock.install();
     await visit.page.goto(`${served.url}/jobs/${JOB_ID}`);
     await visit.page.getByText("10 %").waitFor();
+    const status = visit.page.getByRole("status");
+    expect(await status.innerText()).toBe("running, 8 of 8 tiles complete, 0 abandoned");
+    await visit.page.getByText("de01").evaluate((cell) => getSelection()?.selectAllChildren(cell));
     isDown = true;
     const before = requests;
     await expect.poll(() => requests, { timeout: 10_000 }).toBeGreaterThan(before);
@@ -219,6 +223,11 @@ test("the job page follows the job by itself, survives a moment without the stor
     data.shards = [shard({ state: "complete", percent: 100 })];
     await visit.page.locator(".facts .state-complete").waitFor({ timeout: 10_000 });
     expect(await visit.page.locator("[hx-get]").count()).toBe(0);
+    expect(await status.innerText()).toBe("complete, 8 of 8 tiles complete, 0 abandoned");
+    expect(await visit.page.evaluate(() => String(getSelection()))).toBe("de01");
+    const atEnd = requests;
+    await visit.page.clock.runFor(60_000);
+    expect(requests).toBe(atEnd);
     expect(visit.complaints.filter((text) => !text.includes("500"))).toEqual([]);
   } finally {
     await visit.close();
@@ -226,7 +235,7 @@ test("the job page follows the job by itself, survives a moment without the stor
   }
 });
 
-test("the script in public/static is the very file of the package", () => {
-  const own = readFileSync(new URL("../../public/static/htmx.min.js", import.meta.url), "utf8");
+test("the script in src/web/public/static is the very file of the package", () => {
+  const own = readFileSync(new URL("../../src/web/public/static/htmx.min.js", import.meta.url), "utf8");
   expect(own).toBe(readFileSync(new URL("../../node_modules/htmx.org/dist/htmx.min.js", import.meta.url), "utf8"));
 });

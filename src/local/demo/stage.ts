@@ -26,10 +26,10 @@ const JOB_MS_MAX = 240_000;
 const SETTLE_MS_MAX = 20_000;
 
 /** Waits until all scanners say that they can run this engine. Throws `unavailable` with what stands in the way. */
-export async function awaitScanners(stage: Stage, engine: string): Promise<void> {
+export async function awaitScanners(api: Api, engine: string): Promise<void> {
   const deadlineMs = performance.now() + SCANNERS_MS_MAX;
   for (;;) {
-    const scanners = await stage.api.scanners();
+    const scanners = await api.scanners();
     const waiting = scanners.find(({ live }) => live?.engines.includes(engine) !== true);
     if (scanners.length > 0 && waiting === undefined) return;
     if (performance.now() > deadlineMs) {

@@ -51,9 +51,13 @@ export function linksOf(lab: string, scanners: number): Link[] {
 
 function settings(options: { readonly interfaces: readonly string[]; readonly isTarget: boolean }): string {
   const net = "/proc/sys/net";
-  const dad = ["all", "default", ...options.interfaces].map((name) => `echo 0 > ${net}/ipv6/conf/${name}/accept_dad\n`).join("");
-  if (!options.isTarget) return dad;
-  return `${dad}echo 1 > ${net}/ipv4/tcp_syncookies
+  const quiet = ["accept_dad", "router_solicitations"];
+  const conf = ["all", "default", ...options.interfaces].flatMap((name) =>
+    quiet.map((key) => `echo 0 > ${net}/ipv6/conf/${name}/${key}\n`),
+  );
+  const calm = conf.join("");
+  if (!options.isTarget) return calm;
+  return `${calm}echo 1 > ${net}/ipv4/tcp_syncookies
 echo 8192 > ${net}/core/somaxconn
 echo 65536 > ${net}/ipv4/tcp_max_syn_backlog
 echo 0 > ${net}/ipv4/icmp_ratelimit

@@ -19,27 +19,44 @@ export type JobPageProps = {
 
 const POLL_S = 2;
 
-/** One job while it runs and for ever after. The live part fetches this same page again and takes itself out of it. */
+/** One job while it runs and for ever after. The live part fetches this same page again, and its poller is gone when the job has ended. */
 export function JobPage(props: JobPageProps) {
   const { frame, job, cursor } = props;
   const running = job.state === "running";
-  const here = paths.job(job.id, cursor === null ? {} : { shards: cursor });
-  const polling = running
-    ? { "hx-get": here, "hx-trigger": `every ${POLL_S}s`, "hx-select": "#live", "hx-target": "#live", "hx-swap": "outerHTML" }
-    : {};
   return (
     <Page frame={frame} title={`Job ${shortId(job.id)} of ${job.plan}`} section="jobs" reloadS={running ? 5 : null}>
       <p class="crumb">
         <a href={paths.jobs()}>Jobs</a>
       </p>
       <h1>{job.plan}</h1>
-      <div id="live" {...polling}>
+      <p id="job-status" role="status" class="visually-hidden">
+        {`${job.state}, ${tilesText(job)}`}
+      </p>
+      <div id="live">
+        {running && <Poller url={paths.job(job.id, cursor === null ? {} : { shards: cursor })} />}
         <Summary {...props} />
         <TileScale job={job} />
         <Shards {...props} />
       </div>
     </Page>
   );
+}
+
+/** Morphs the live part, so that focus and selected text stay; the status line is read aloud only when its words change. */
+function Poller({ url }: { readonly url: string }) {
+  const polling = {
+    "hx-get": url,
+    "hx-trigger": `every ${POLL_S}s`,
+    "hx-select": "#live",
+    "hx-target": "#live",
+    "hx-swap": "outerMorph",
+    "hx-select-oob": "#job-status:innerHTML",
+  };
+  return <span id="poller" hidden {...polling} />;
+}
+
+function tilesText({ tiles }: Job): string {
+  return `${formatCount(tiles.complete)} of ${plural(tiles.total, "tile")} complete, ${formatCount(tiles.abandoned)} abandoned`;
 }
 
 function Summary({ job, frame, progress }: JobPageProps) {
@@ -108,12 +125,11 @@ function Fact({ name, children }: { readonly name: string; readonly children?: u
 function TileScale({ job }: { readonly job: Job }) {
   const { total, complete, abandoned } = job.tiles;
   const percentOf = (count: number) => (total === 0 ? 0 : (100 * count) / total);
-  const words = `${formatCount(complete)} of ${plural(total, "tile")} complete, ${formatCount(abandoned)} abandoned`;
   const open = total - complete - abandoned;
   return (
     <section aria-labelledby="tiles-heading">
       <h2 id="tiles-heading">Tiles</h2>
-      <svg class="scale" role="img" aria-label={words} preserveAspectRatio="none" viewBox="0 0 100 10">
+      <svg class="scale" role="img" aria-label={tilesText(job)} preserveAspectRatio="none" viewBox="0 0 100 10">
         <rect class="scale-complete" x="0" y="0" width={percentOf(complete)} height="10" />
         <rect class="scale-abandoned" x={100 - percentOf(abandoned)} y="0" width={percentOf(abandoned)} height="10" />
         {total <= 100 &&

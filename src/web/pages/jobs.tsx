@@ -21,7 +21,7 @@ export function JobsPage({ frame, jobs, nextCursor, isFirst }: JobsPageProps) {
       {jobs.length === 0 ? (
         <Empty title="No job has run yet">
           <p>A plan starts its jobs by its schedule; this starts one at once:</p>
-          <Command text="./portolan plan start NAME" />
+          <Command text="npx portolan plan start NAME" />
         </Empty>
       ) : (
         <>

@@ -38,7 +38,7 @@ export function LoginPage({ frame, next, problem }: LoginPageProps) {
         <h2>No token?</h2>
         <p>Ask an administrator, or make one on the machine that runs Portolan:</p>
         <pre>
-          <code>./portolan token add NAME --role viewer</code>
+          <code>npx portolan token add NAME --role viewer</code>
         </pre>
       </div>
     </Page>

@@ -36,7 +36,7 @@ export function Nothing({ filter, jobs, surroundings, known, frame }: NothingPro
     return (
       <Empty title="No plan yet">
         <p>Nothing is known about any network, because nothing was asked. One command makes a plan and starts its first job:</p>
-        <Command text="./portolan plan add office --range 192.0.2.0/24 -p 1-1024 --every 6h" />
+        <Command text="npx portolan plan add office --range 192.0.2.0/24 -p 1-1024 --every 6h" />
         <p>Scan only networks that you own or may scan.</p>
       </Empty>
     );
@@ -46,7 +46,7 @@ export function Nothing({ filter, jobs, surroundings, known, frame }: NothingPro
     return (
       <Empty title="No job has run yet">
         <p>There is a plan, but no scan has been started, so nothing is known. Start one:</p>
-        <Command text={`./portolan plan start ${surroundings.plans[0] ?? "NAME"}`} />
+        <Command text={`npx portolan plan start ${surroundings.plans[0] ?? "NAME"}`} />
       </Empty>
     );
   }
@@ -57,7 +57,7 @@ function NoScanner({ frame }: { readonly frame: Frame }) {
   return (
     <Empty title="No scanner yet">
       <p>A plan needs a machine that sends the probes. Register one, then run the daemon on it with the file that this writes:</p>
-      <Command text={`./portolan scanner add NAME --address 192.0.2.10 --region ${frame.region}`} />
+      <Command text={`npx portolan scanner add NAME --address 192.0.2.10 --region ${frame.region}`} />
     </Empty>
   );
 }
