@@ -1,4 +1,4 @@
-import { decodeSightingRows, type SightingRow } from "../../src/core/columns.ts";
+import { decodeSightingTable, type SightingTable } from "../../src/core/columns.ts";
 import { PortolanError } from "../../src/core/errors.ts";
 import { judge } from "../../src/core/masscan/outcome.ts";
 import type { SignedStatement } from "../../src/core/messages/record.ts";
@@ -53,16 +53,16 @@ export async function checkMessage(bytes: Uint8Array, deps: CheckDeps): Promise<
   if (foreign !== null) return foreign;
   const base = { statement, id, author: signed.author };
   if (statement.kind === "report") return checkReport(base, statement.content, job, deps);
-  const rows = readPart(statement.content, payload, deps.sha256);
-  if ("kind" in rows) return rows;
-  const stray = job.tile(key.tile).outside(rows);
+  const sightings = readPart(statement.content, payload, deps.sha256);
+  if ("kind" in sightings) return sightings;
+  const stray = job.tile(key.tile).outside(sightings);
   if (stray !== null) {
     return bad(
       "outside",
       `scanner "${scanner}" reports address key ${stray.hex} port ${stray.port}, which is not in tile ${key.tile} of job ${key.job}`,
     );
   }
-  return { kind: "good", item: { ...base, payload, rows }, sightings: rows.length, job: key.job };
+  return { kind: "good", item: { ...base, payload, sightings }, sightings: sightings.count, job: key.job };
 }
 
 function checkAuthor({ statement, author }: SignedStatement, id: string, deps: CheckDeps): Checked | null {
@@ -89,14 +89,14 @@ function checkAssignment(job: JobFacts, { key, scanner }: Part | Report): Checke
 }
 
 /** The rows, or why they cannot be what the part announces. */
-function readPart(part: Part, payload: Uint8Array | null, sha256: Sha256Hex): readonly SightingRow[] | Checked {
+function readPart(part: Part, payload: Uint8Array | null, sha256: Sha256Hex): SightingTable | Checked {
   if (payload === null || sha256(payload) !== part.payloadSha256)
     return bad("mismatch", "the payload is not the one that the part was signed with");
   try {
-    const rows = decodeSightingRows(payload);
-    return rows.length === part.sightings
-      ? rows
-      : bad("mismatch", `the payload holds ${rows.length} sightings; the part announces ${part.sightings}`);
+    const table = decodeSightingTable(payload);
+    return table.count === part.sightings
+      ? table
+      : bad("mismatch", `the payload holds ${table.count} sightings; the part announces ${part.sightings}`);
   } catch (error) {
     return bad("garbled", error instanceof PortolanError ? error.message : "the payload cannot be read");
   }

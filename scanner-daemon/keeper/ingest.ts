@@ -1,3 +1,4 @@
+import { zstdCompressSync } from "node:zlib";
 import type { Bus, Subscription } from "../../src/bus/bus.ts";
 import { sha256Hex, verifyText } from "../../src/bus/keys.node.ts";
 import { KEEPERS, reportsSubject } from "../../src/bus/names.ts";
@@ -66,7 +67,7 @@ export function createIngest(deps: IngestDeps): Ingest {
         deps.log.warning(`refused a message of ${bytes.length} bytes: ${checked.problem}`, { cause: checked.cause });
         return { ok: false, retry: false, problem: checked.problem };
       case "good":
-        return queue.add(checked.item, checked.sightings);
+        return queue.add(withStoredPayload(checked.item), checked.sightings);
     }
   };
   return {
@@ -83,6 +84,11 @@ export function createIngest(deps: IngestDeps): Ingest {
       await queue.settled();
     },
   };
+}
+
+/** Compresses while the ledger is busy with the transaction before. */
+function withStoredPayload(item: AcceptItem): AcceptItem {
+  return item.payload === null ? item : { ...item, compressed: zstdCompressSync(item.payload) };
 }
 
 function later(counters: IngestCounters, problem: string): SubmitReply {
@@ -112,7 +118,13 @@ function createQueue(deps: IngestDeps, counters: IngestCounters): Queue {
   const run = async (): Promise<void> => {
     // What arrives in the same moment shares the first transaction.
     await Promise.resolve();
-    while (waiting.size > 0) await commit(deps, take(), counters);
+    const inHand = new Set<Promise<void>>();
+    while (waiting.size > 0) {
+      const work: Promise<void> = commit(deps, take(), counters).finally(() => inHand.delete(work));
+      inHand.add(work);
+      await deps.writer.free();
+      if (waiting.size === 0) await Promise.all(inHand);
+    }
     running = null;
   };
   return {

@@ -28,6 +28,8 @@ export type KeeperStatus = {
   readonly problems: Readonly<Record<string, string>>;
   readonly registryVersion: number | null;
   readonly counters: Readonly<IngestCounters>;
+  /** Longest transaction since the start. */
+  readonly longestCommitMs: number;
 };
 
 /** Windows of deferred work in one round: other work waits no longer than about a second. */
@@ -36,11 +38,17 @@ const WINDOWS_PER_ROUND = 8;
 /** Makes a keeper. Nothing happens before `run`. */
 export function createKeeper(deps: KeeperDeps): Keeper {
   const parts = assemble(deps);
-  const { lease, ingest, live, snapshots, doorbell, steps } = parts;
+  const { lease, writer, ingest, live, snapshots, doorbell, steps } = parts;
   let active = false;
+  let term = 0;
   const standUp = async (): Promise<boolean> =>
     steps.run("log", async () => {
+      const begun = lease.term();
+      // A log that was made without fsync may be gone after a power failure: this commit is made to last like any other.
+      await deps.durability.check();
       await deps.ledger.ensureLog(() => Buffer.from(deps.randomBytes(16)).toString("hex"));
+      if ((await deps.durability.check()) === "restored") await lease.renew();
+      term = begun;
       ingest.start();
       live.start();
       active = true;
@@ -56,6 +64,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       problems: Object.fromEntries(steps.problems),
       registryVersion: snapshots.current()?.version ?? null,
       counters: { ...ingest.counters },
+      longestCommitMs: Math.round(writer.longestCommitMs()),
     }),
     run: async (signal) => {
       const leasing = keepLease(deps, lease, doorbell, signal);
@@ -63,7 +72,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
         if (lease.epoch() === null) {
           if (active) await standDown();
           await snapshots.refresh();
-        } else if (active || (await standUp())) await parts.round();
+        } else if ((active && term === lease.term()) || (await standUp())) await parts.round();
         await doorbell.wait(deps.settings.tickMs, signal);
       }
       await standDown();
@@ -118,7 +127,7 @@ function assemble(deps: KeeperDeps) {
     if (!(await steps.run("dispatch", dispatch.run))) dispatch.forget();
     await steps.run("live state", live.flush);
   };
-  return { lease, ingest, live, snapshots, doorbell, steps, round };
+  return { lease, writer, ingest, live, snapshots, doorbell, steps, round };
 }
 
 type Steps = { readonly problems: ReadonlyMap<string, string>; run(name: string, step: () => Promise<void>): Promise<boolean> };

@@ -9,6 +9,8 @@ export type LeaseHolder = {
   renew(): Promise<void>;
   /** The epoch under which we may write, or null when we have no lease or could not renew it in time. */
   epoch(): number | null;
+  /** How often the lease was taken: a ledger that lost its last commits may give the same epoch twice. */
+  term(): number;
   /** Another keeper has it: stop at once. */
   lost(): void;
   /** Gives it back, so that the next keeper need not wait for its end. Never throws. */
@@ -30,6 +32,7 @@ type Held = { readonly epoch: number; renewedAtMs: number };
 export function createLease(deps: LeaseDeps): LeaseHolder {
   let held: Held | null = null;
   let problem = "";
+  let terms = 0;
   const fresh = (lease: Held): boolean => deps.monotonicMs() - lease.renewedAtMs < deps.ttlMs * 0.8;
   const request = () => ({ holder: deps.name, nowMs: deps.nowMs(), ttlMs: deps.ttlMs });
   const take = async (): Promise<void> => {
@@ -38,6 +41,7 @@ export function createLease(deps: LeaseDeps): LeaseHolder {
     const lease = await deps.ledger.takeLease(request());
     if (lease === null) return;
     held = { epoch: lease.epoch, renewedAtMs: startedAtMs };
+    terms += 1;
     deps.log.info("this keeper has the lease", { epoch: lease.epoch });
   };
   const renew = async (lease: Held): Promise<void> => {
@@ -66,6 +70,7 @@ export function createLease(deps: LeaseDeps): LeaseHolder {
       if (held !== null) await renew(held);
     },
     epoch: () => (held !== null && fresh(held) ? held.epoch : null),
+    term: () => terms,
     lost: () => {
       if (held !== null) deps.log.warning("another keeper writes to the ledger; this one stands by", { epoch: held.epoch });
       held = null;

@@ -1,5 +1,5 @@
-import { addressToHex } from "../../src/core/address.ts";
-import type { SightingRow } from "../../src/core/columns.ts";
+import { addressToHex, type Address } from "../../src/core/address.ts";
+import { compareAddresses, sightingRowAt, type SightingRow, type SightingTable } from "../../src/core/columns.ts";
 import { PortolanError } from "../../src/core/errors.ts";
 import type { Assignment, AssignmentKey, JobSpec } from "../../src/core/messages/job.ts";
 import { formatPorts, protocolNumber } from "../../src/core/port.ts";
@@ -19,8 +19,8 @@ export type JobFacts = {
 /** One tile, prepared for looking at many sightings. */
 export type TileFacts = {
   readonly tile: Tile;
-  /** First row (of rows sorted by `hex`) that does not lie in the tile, or null. */
-  outside(rows: readonly SightingRow[]): SightingRow | null;
+  /** First row that does not lie in the tile, or null. */
+  outside(sightings: SightingTable): SightingRow | null;
 };
 
 /** Job specs by id, kept while they are in use. */
@@ -78,10 +78,10 @@ function refresh<K, V>(kept: Map<K, V>, key: K, value: V, max: number): void {
 }
 
 function tileFacts(tile: Tile): TileFacts {
-  // Hex keys sort like the addresses, so the walk below compares text and makes no bigint per row.
-  const ranges = tile.ranges
-    .map(({ first, last }) => ({ first: addressToHex(first), last: addressToHex(last) }))
-    .sort((a, b) => (a.first < b.first ? -1 : 1));
+  // Keys of 16 bytes sort like the addresses, so the walk below makes no bigint per row.
+  const ranges = tile.ranges.toSorted((a, b) => (a.first < b.first ? -1 : 1));
+  const firsts = keysOf(ranges.map(({ first }) => first));
+  const lasts = keysOf(ranges.map(({ last }) => last));
   const ports = new Map<number, Uint8Array>();
   for (const range of tile.ports) {
     const number = protocolNumber(range.protocol);
@@ -91,16 +91,22 @@ function tileFacts(tile: Tile): TileFacts {
   }
   return {
     tile,
-    outside: (rows) => {
-      let at = 0;
-      for (const row of rows) {
-        while ((ranges[at]?.last ?? "~") < row.hex) at += 1;
-        const range = ranges[at];
-        if (range === undefined || row.hex < range.first || ports.get(row.protocol)?.[row.port] !== 1) return row;
+    outside: (sightings) => {
+      let range = 0;
+      for (let row = 0; row < sightings.count; row += 1) {
+        while (range < ranges.length && compareAddresses(lasts, range, sightings.addresses, row) < 0) range += 1;
+        const isInside = range < ranges.length && compareAddresses(sightings.addresses, row, firsts, range) >= 0;
+        const isOpen = ports.get(sightings.protocols[row] ?? 0)?.[sightings.ports[row] ?? 0] === 1;
+        if (!isInside || !isOpen) return sightingRowAt(sightings, row);
       }
       return null;
     },
   };
+}
+
+/** Addresses as keys of 16 bytes each, one after the other. */
+function keysOf(addresses: readonly Address[]): Uint8Array {
+  return Uint8Array.from(Buffer.from(addresses.map(addressToHex).join(""), "hex"));
 }
 
 /** Name of the member whose shard this is; null when the tile has no such shard. */

@@ -15,17 +15,23 @@ export type Writer = {
    * Throws `conflict` when another keeper has the lease, `unavailable` when the ledger does not answer or is not durable.
    */
   write(items: readonly AcceptItem[], finishes?: NonNullable<AcceptContext["finishes"]>): Promise<Receipt[]>;
+  /** Resolves when the next write would be sent at once: the one before is committed, though perhaps not confirmed yet. Never rejects. */
+  free(): Promise<void>;
+  /** Longest transaction so far, with its round trips. */
+  longestCommitMs(): number;
   /** A statement of this keeper itself, signed. */
   own(statement: Statement): AcceptItem;
   /** The epoch under which this keeper works; throws `conflict` when it has none. */
   epoch(): number;
 };
 
-/** Makes the writer of one keeper. */
+/** Makes the writer of one keeper. While the durability of one transaction is looked at, the next one is on its way. */
 export function createWriter(deps: KeeperDeps, lease: LeaseHolder): Writer {
   const publicKey = publicKeyOf(deps.seed);
-  let durable = false;
-  let tail: Promise<unknown> = Promise.resolve();
+  const durability = watchDurability(deps, lease);
+  let longestCommitMs = 0;
+  let commits: Promise<void> = Promise.resolve();
+  let confirms: Promise<void> = Promise.resolve();
   const epoch = (): number => {
     const current = lease.epoch();
     if (current === null) throw new PortolanError("conflict", `keeper "${deps.name}" does not have the lease of region ${deps.region}`);
@@ -39,29 +45,88 @@ export function createWriter(deps: KeeperDeps, lease: LeaseHolder): Writer {
     compress: (bytes) => zstdCompressSync(bytes),
     ...(finishes === undefined ? {} : { finishes }),
   });
-  const commit = async (items: readonly AcceptItem[], finishes: AcceptContext["finishes"]): Promise<Receipt[]> => {
-    if (!durable) await deps.durability.check();
-    durable = false;
-    const receipts = await deps.ledger.accept(items, context(finishes));
-    // sqld may have been restarted in between, and then commits without fsync. A later commit with fsync puts
-    // everything before it on disk too.
-    if ((await deps.durability.check()) === "restored") await lease.renew();
+  const commit = (items: readonly AcceptItem[], finishes: AcceptContext["finishes"]): Promise<Committed> =>
+    durability.during(async () => {
+      const beganAtMs = deps.monotonicMs();
+      const receipts = await deps.ledger.accept(items, context(finishes));
+      longestCommitMs = Math.max(longestCommitMs, deps.monotonicMs() - beganAtMs);
+      return receipts;
+    });
+  const confirm = async ({ receipts, settledBefore }: Committed): Promise<Receipt[]> => {
+    await durability.confirm(settledBefore);
     epoch();
-    durable = true;
     return receipts;
+  };
+  const noticeLoss = (error: unknown): void => {
+    if (error instanceof PortolanError && error.code === "conflict") lease.lost();
   };
   return {
     write: (items, finishes) => {
-      const result = tail.then(() => commit(items, finishes));
-      tail = result.catch((error: unknown) => {
-        if (error instanceof PortolanError && error.code === "conflict") lease.lost();
+      const committed = commits.then(() => commit(items, finishes));
+      commits = committed.then(noop, noticeLoss);
+      // One after the other: a doubt that one of them finds is a doubt about all that were committed since.
+      const earlier = confirms;
+      const confirmed = committed.then(async (done) => {
+        await earlier;
+        return confirm(done);
       });
-      return result;
+      confirms = Promise.all([earlier, confirmed.catch(noticeLoss)]).then(noop);
+      return confirmed;
     },
+    free: () => commits,
+    longestCommitMs: () => longestCommitMs,
     own: (statement) => {
       const id = statementId(statement, sha256Hex);
       return { statement, id, author: { name: deps.name, publicKey, signature: signText(deps.seed, signedText(id)) }, payload: null };
     },
     epoch,
+  };
+}
+
+type Committed = { readonly receipts: Receipt[]; readonly settledBefore: number };
+
+const noop = (): void => undefined;
+
+/**
+ * Keeps count of doubts: a transaction may have been committed without fsync, because sqld was restarted and forgot its
+ * setting. A later commit with fsync (a renewal of the lease) puts everything before it on disk too and settles them.
+ */
+function watchDurability(deps: Pick<KeeperDeps, "durability">, lease: Pick<LeaseHolder, "renew">) {
+  let isStrong = false;
+  let doubts = 0;
+  let settled = 0;
+  const check = async (): Promise<void> => {
+    try {
+      if ((await deps.durability.check()) === "restored") doubts += 1;
+      isStrong = true;
+    } catch (error) {
+      // It may have been restored all the same.
+      doubts += 1;
+      isStrong = false;
+      throw error;
+    }
+  };
+  return {
+    /** Runs one transaction, on a ledger that is durable as far as we know. */
+    during: async (transaction: () => Promise<Receipt[]>): Promise<Committed> => {
+      const settledBefore = settled;
+      if (!isStrong) await check();
+      try {
+        return { receipts: await transaction(), settledBefore };
+      } catch (error) {
+        // It may have been committed all the same, and a repeat then commits nothing.
+        doubts += 1;
+        isStrong = false;
+        throw error;
+      }
+    },
+    /** Resolves when what was committed is on disk. */
+    confirm: async (settledBefore: number): Promise<void> => {
+      await check();
+      if (doubts === settledBefore) return;
+      const now = doubts;
+      await lease.renew();
+      settled = now;
+    },
   };
 }

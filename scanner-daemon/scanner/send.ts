@@ -1,7 +1,7 @@
 import type { Bus } from "../../src/bus/bus.ts";
 import { publicKeyOf, sha256Hex, signText } from "../../src/bus/keys.node.ts";
 import { reportsSubject } from "../../src/bus/names.ts";
-import { encodeSightings, decodeSightingRows } from "../../src/core/columns.ts";
+import { decodeSightingTable, encodeSightings } from "../../src/core/columns.ts";
 import { submitReplySchema, type SubmitReply } from "../../src/core/messages/bus.ts";
 import type { Statement } from "../../src/core/messages/record.ts";
 import { signedText, statementId } from "../../src/core/statement.ts";
@@ -134,7 +134,7 @@ async function sendRound(deps: SenderDeps, timing: SenderTiming, sent: Map<Store
 
 async function sendPart(deps: SenderDeps, timing: SenderTiming, run: StoredRun, index: number): Promise<PartId> {
   const payload = encodeSightings(await run.spool.readPart(index));
-  const sightings = decodeSightingRows(payload).length;
+  const sightings = decodeSightingTable(payload).count;
   const { assignment, runId } = run.start;
   const content = { version: 1 as const, key: assignment.key, scanner: deps.name, runId, index, sightings };
   const statement: Statement = { kind: "part", content: { ...content, payloadSha256: sha256Hex(payload), payloadBytes: payload.length } };

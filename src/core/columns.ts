@@ -12,7 +12,8 @@ export type SightingRow = { readonly hex: string; readonly protocol: ProtocolNum
 
 const FORMAT = 1;
 const OBSERVED_AT_S_MAX = 0xffff_ffff;
-const IPV4_HEX = "00000000000000000000ffff";
+const ADDRESS_BYTES = 16;
+const IPV4_PREFIX: readonly number[] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255];
 const BYTE_HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 /**
@@ -85,8 +86,36 @@ export function decodeSightings(payload: Uint8Array): Sighting[] {
   }));
 }
 
-/** The same without a bigint per row, for ingest: sorted by `hex`, protocol and port, no row twice. Throws as `decodeSightings` does. */
+/** The same row by row without a bigint: sorted by `hex`, protocol and port, no row twice. Throws as `decodeSightings` does. */
 export function decodeSightingRows(payload: Uint8Array): SightingRow[] {
+  const table = decodeSightingTable(payload);
+  return Array.from({ length: table.count }, (_, index) => sightingRowAt(table, index));
+}
+
+/**
+ * Sightings as columns of numbers, one entry for each row, sorted by address, protocol and port. A million rows make no
+ * object each, which is what ingest lives on: its time would go to the garbage collector otherwise.
+ */
+export type SightingTable = {
+  readonly count: number;
+  /** 16 bytes for each row. */
+  readonly addresses: Uint8Array;
+  /** IANA numbers. */
+  readonly protocols: Uint8Array;
+  readonly ports: Uint16Array;
+  readonly observedAtS: Uint32Array;
+};
+
+/** One row of a table; `index` counts from 0. */
+export function sightingRowAt({ addresses, protocols, ports, observedAtS }: SightingTable, index: number): SightingRow {
+  let hex = "";
+  for (const byte of addresses.subarray(index * ADDRESS_BYTES, (index + 1) * ADDRESS_BYTES)) hex += BYTE_HEX[byte] ?? "";
+  const protocol = PROTOCOL_NUMBERS.find((number) => number === protocols[index]) ?? 6;
+  return { hex, protocol, port: ports[index] ?? 0, observedAtS: observedAtS[index] ?? 0 };
+}
+
+/** The fast path of ingest. Throws as `decodeSightings` does. */
+export function decodeSightingTable(payload: Uint8Array): SightingTable {
   if (payload.length > PAYLOAD_BYTES_MAX) throw garbled(`is ${payload.length} bytes long, more than ${PAYLOAD_BYTES_MAX}`);
   const reader = byteReader(payload, garbled);
   if (reader.varint(255) !== FORMAT) throw garbled(`is not of format ${FORMAT}`);
@@ -95,50 +124,88 @@ export function decodeSightingRows(payload: Uint8Array): SightingRow[] {
   const earliestS = reader.varint(OBSERVED_AT_S_MAX);
   // A row has at least three bytes: so a short payload cannot ask for many rows.
   if (count * 3 > payload.length) throw garbled(`announces ${count} rows in ${payload.length} bytes`);
-  const hexes = readAddresses(reader, ipv4Count, count);
-  const services: number[] = [];
-  for (let i = 0; i < count; i += 1) services.push(reader.varint(3 * 65_536 - 1));
-  const rows: SightingRow[] = [];
-  let atEarliest = count === 0 && earliestS === 0;
-  for (let i = 0; i < count; i += 1) {
-    const service = services[i] ?? 0;
-    const hex = hexes[i] ?? "";
-    const offsetS = reader.varint(OBSERVED_AT_S_MAX - earliestS);
-    if (offsetS === 0) atEarliest = true;
-    if (hex === hexes[i - 1] && service <= (services[i - 1] ?? 0)) throw garbled("has rows out of order or twice");
-    rows.push({ hex, protocol: PROTOCOL_NUMBERS[service >>> 16] ?? 6, port: service & 0xffff, observedAtS: earliestS + offsetS });
+  const addresses = readAddresses(reader, ipv4Count, count);
+  const protocols = new Uint8Array(count);
+  const ports = new Uint16Array(count);
+  let before = -1;
+  for (let row = 0; row < count; row += 1) {
+    const service = reader.varint(3 * 65_536 - 1);
+    if (service <= before && row > 0 && compareAddresses(addresses, row, addresses, row - 1) === 0)
+      throw garbled("has rows out of order or twice");
+    before = service;
+    protocols[row] = PROTOCOL_NUMBERS[service >>> 16] ?? 6;
+    ports[row] = service & 0xffff;
   }
-  if (!atEarliest) throw garbled("names an earliest time that no row has");
+  const observedAtS = readTimes(reader, count, earliestS);
   if (!reader.atEnd()) throw garbled("goes on after its last row");
-  return inAddressOrder(rows, ipv4Count);
+  return inAddressOrder({ count, addresses, protocols, ports, observedAtS }, ipv4Count);
 }
 
-function readAddresses(reader: ByteReader, ipv4Count: number, count: number): string[] {
-  const hexes: string[] = [];
+/** Order of two addresses of 16 bytes each, given by their rows. */
+export function compareAddresses(a: Uint8Array, rowOfA: number, b: Uint8Array, rowOfB: number): number {
+  for (let byte = 0; byte < ADDRESS_BYTES; byte += 1) {
+    const difference = (a[rowOfA * ADDRESS_BYTES + byte] ?? 0) - (b[rowOfB * ADDRESS_BYTES + byte] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+function readAddresses(reader: ByteReader, ipv4Count: number, count: number): Uint8Array {
+  const bytes = new Uint8Array(count * ADDRESS_BYTES);
   let value = 0;
-  for (let i = 0; i < ipv4Count; i += 1) {
+  for (let row = 0; row < ipv4Count; row += 1) {
     value += reader.varint(0xffff_ffff - value);
-    const high = (BYTE_HEX[value >>> 24] ?? "") + (BYTE_HEX[(value >>> 16) & 255] ?? "");
-    hexes.push(IPV4_HEX + high + (BYTE_HEX[(value >>> 8) & 255] ?? "") + (BYTE_HEX[value & 255] ?? ""));
+    const at = row * ADDRESS_BYTES;
+    bytes[at + 10] = 255;
+    bytes[at + 11] = 255;
+    bytes[at + 12] = value >>> 24;
+    bytes[at + 13] = value >>> 16;
+    bytes[at + 14] = value >>> 8;
+    bytes[at + 15] = value;
   }
-  let previous = "";
-  for (let i = ipv4Count; i < count; i += 1) {
-    let hex = "";
-    for (let k = 0; k < 16; k += 1) hex += BYTE_HEX[reader.byte()] ?? "";
-    if (hex < previous) throw garbled("has addresses out of order");
-    if (hex.startsWith(IPV4_HEX)) throw garbled("has an IPv4 address among its IPv6 addresses");
-    hexes.push(hex);
-    previous = hex;
+  for (let row = ipv4Count; row < count; row += 1) {
+    for (let byte = 0; byte < ADDRESS_BYTES; byte += 1) bytes[row * ADDRESS_BYTES + byte] = reader.byte();
+    if (row > ipv4Count && compareAddresses(bytes, row, bytes, row - 1) < 0) throw garbled("has addresses out of order");
+    if (compareIpv4Prefix(bytes, row) === 0) throw garbled("has an IPv4 address among its IPv6 addresses");
   }
-  return hexes;
+  return bytes;
+}
+
+function readTimes(reader: ByteReader, count: number, earliestS: number): Uint32Array {
+  const times = new Uint32Array(count);
+  let atEarliest = count === 0 && earliestS === 0;
+  for (let row = 0; row < count; row += 1) {
+    const offsetS = reader.varint(OBSERVED_AT_S_MAX - earliestS);
+    if (offsetS === 0) atEarliest = true;
+    times[row] = earliestS + offsetS;
+  }
+  if (!atEarliest) throw garbled("names an earliest time that no row has");
+  return times;
+}
+
+/** Where an address stands to the block of IPv4 addresses: negative below it, 0 inside. */
+function compareIpv4Prefix(addresses: Uint8Array, row: number): number {
+  for (let byte = 0; byte < IPV4_PREFIX.length; byte += 1) {
+    const difference = (addresses[row * ADDRESS_BYTES + byte] ?? 0) - (IPV4_PREFIX[byte] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
 }
 
 /** IPv4 comes first in the columns; in the order of addresses a few IPv6 ones (such as ::1) stand below it. */
-function inAddressOrder(rows: SightingRow[], ipv4Count: number): SightingRow[] {
-  let below = ipv4Count;
-  while ((rows[below]?.hex ?? IPV4_HEX) < IPV4_HEX) below += 1;
-  if (below === ipv4Count) return rows;
-  return [...rows.slice(ipv4Count, below), ...rows.slice(0, ipv4Count), ...rows.slice(below)];
+function inAddressOrder(table: SightingTable, ipv4Count: number): SightingTable {
+  const { count, addresses, protocols, ports, observedAtS } = table;
+  let below = 0;
+  while (ipv4Count + below < count && compareIpv4Prefix(addresses, ipv4Count + below) < 0) below += 1;
+  if (below === 0 || ipv4Count === 0) return table;
+  const moveUp = (column: Uint8Array | Uint16Array | Uint32Array, width = 1): void => {
+    const head = column.slice(ipv4Count * width, (ipv4Count + below) * width);
+    column.copyWithin(below * width, 0, ipv4Count * width);
+    column.set(head);
+  };
+  moveUp(addresses, ADDRESS_BYTES);
+  for (const column of [protocols, ports, observedAtS]) moveUp(column);
+  return table;
 }
 
 function garbled(what: string): PortolanError {

@@ -69,7 +69,7 @@ export type PlanInput = {
 };
 
 /** Tiles of one job at most: each is a row, and at ten minutes each they are years of scanning. */
-export const TILES_MAX = 200_000;
+const TILES_MAX = 200_000;
 /** Ranges of one job at most: its spec crosses regions as one record. */
 export const JOB_RANGES_MAX = 131_072;
 /** Keeps an assignment's text under NATS' message limit; a tile has at most this many ranges and 256 more. */

@@ -5,7 +5,7 @@ import { signedStatementSchema, type SignedStatement } from "./messages/record.t
 import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
 
 /** Upper bound of a statement's JSON; a report with 100,000 parts takes about 10 MB. */
-export const STATEMENT_BYTES_MAX = 16 * 1024 * 1024;
+const STATEMENT_BYTES_MAX = 16 * 1024 * 1024;
 const HEADER_BYTES = 4;
 
 /** A statement as it travels; `payload` is there for parts and uploads only. */

@@ -15,25 +15,54 @@ type Head = {
   readonly next: number;
   readonly chain: string;
   readonly stampMs: number;
+  /** Numbers of the items that the log has already. */
   readonly held: ReadonlyMap<string, number>;
+  /** Concluded from our own last append instead of read: the transaction has to prove it. */
+  readonly isGuess: boolean;
 };
 
+/** Where our last append left the log, so that the next one need not ask. */
+export type HeadMemory = { head: Head | null };
+
 /** See `Ledger.accept`. */
-export async function accept(database: Database, items: readonly AcceptItem[], context: AcceptContext): Promise<Receipt[]> {
+export async function accept(
+  database: Database,
+  items: readonly AcceptItem[],
+  context: AcceptContext,
+  memory: HeadMemory,
+): Promise<Receipt[]> {
   refuseTooMuch(items);
   for (let attempt = 1; ; attempt++) {
-    const head = await readHead(database, items);
+    const head = memory.head ?? (await readHead(database, items));
     const fresh = await numberItems(items, head, context);
     if (fresh.length === 0 && (context.finishes ?? []).length === 0) return receipts(items, head, fresh);
+    memory.head = null;
     try {
       await database.batch(acceptStatements(head, fresh, context), "write");
+      memory.head = headAfter(head, fresh);
       return receipts(items, head, fresh);
     } catch (error) {
       if (isLeaseLost(error)) throw leaseLost(error);
-      // A keeper whose lease ended, or an earlier try of our own, appended in between: number again.
+      // A keeper whose lease ended, or an earlier try of our own, appended in between: look, and number again.
       if (!isPositionTaken(error) || attempt >= NUMBERING_ATTEMPTS) throw error;
     }
   }
+}
+
+function headAfter(head: Head, fresh: readonly Positioned[]): Head {
+  const { chain, stampMs } = fresh.at(-1)?.acceptance ?? head;
+  return { log: head.log, next: head.next + fresh.length, chain, stampMs, held: new Map(), isGuess: true };
+}
+
+/** Fails the transaction unless the log ends where we think and holds none of the items: a repeat must not get a second number. */
+function proveHead(head: Head, fresh: readonly Positioned[]): Sql {
+  return {
+    sql: `insert into record(log, rseq, id, kind, stamp_ms, chain, signature, author, body, zstd)
+      select null, 0, x'', '', 0, x'', '', '', '', 0 from log l where l.own = 1 and (l.id <> ?1
+        or coalesce((select lower(hex(r.chain)) from record r where r.log = l.n and r.rseq = ?2 - 1), '') <> ?3
+        or exists (select 1 from json_each(?4) cross join record r on r.id = unhex(value) and r.log = l.n))`,
+    args: [head.log, head.next, head.chain, JSON.stringify(fresh.map(({ item }) => item.id))],
+  };
 }
 
 /** See `Ledger.applyPeer`. */
@@ -79,7 +108,8 @@ function acceptStatements(head: Head, fresh: readonly Positioned[], context: Acc
     sql: "update inbox set done_at_ms = ?2, result = ?3 where id = ?1 and done_at_ms is null",
     args: [id, context.nowMs, JSON.stringify({ ok: true, result })],
   }));
-  return [claimLease(context.epoch, stampMs), ...recordStatements(fresh, context, project), ...finishes, ...SETTLE];
+  const proof = head.isGuess ? [proveHead(head, fresh)] : [];
+  return [claimLease(context.epoch, stampMs), ...proof, ...recordStatements(fresh, context, project), ...finishes, ...SETTLE];
 }
 
 /** What a peer accepted is kept even when it means nothing here: a gap in its log would stop all closing. */
@@ -132,6 +162,7 @@ async function readHead(database: Database, items: readonly AcceptItem[]): Promi
     chain: empty ? "" : textOf(log, "chain"),
     stampMs: numberOf(log, "stamp_ms"),
     held: new Map((held ?? []).map((row) => [textOf(row, "id"), numberOf(row, "rseq")])),
+    isGuess: false,
   };
 }
 
@@ -173,7 +204,7 @@ function refuseTooMuch(items: readonly AcceptItem[]): void {
 }
 
 function isPositionTaken(error: unknown): boolean {
-  return error instanceof Error && /UNIQUE constraint failed: record\./.test(error.message);
+  return error instanceof Error && /(UNIQUE|NOT NULL) constraint failed: record\./.test(error.message);
 }
 
 function leaseLost(cause: unknown): PortolanError {

@@ -1,4 +1,4 @@
-import { accept, applyPeer } from "./accept.ts";
+import { accept, applyPeer, type HeadMemory } from "./accept.ts";
 import { type Database, type DatabaseOptions, httpDatabase, numberOf, textOf } from "./database.ts";
 import { runDeferred } from "./deferred.ts";
 import { awaitCommand, finishCommand, submitCommand, takeCommands } from "./inbox.ts";
@@ -23,14 +23,20 @@ export function ledgerOn(database: Database, region: string): Ledger {
     appending = turn.catch(() => undefined);
     return turn;
   };
+  const memory: HeadMemory = { head: null };
   return {
     region,
     ensureLog: (mintLogId) => ensureLog(database, region, mintLogId),
     takeLease: (request) => takeLease(database, request),
     renewLease: (request) => renewLease(database, request),
     releaseLease: (lease) => releaseLease(database, lease),
-    accept: (items, context) => inTurn(() => accept(database, items, context)),
-    applyPeer: (items, context) => applyPeer(database, items, context),
+    accept: (items, context) => inTurn(() => accept(database, items, context, memory)),
+    // Turn by turn too: a peer's stamp must not be above the one that our next record gets.
+    applyPeer: (items, context) =>
+      inTurn(async () => {
+        memory.head = null;
+        await applyPeer(database, items, context);
+      }),
     runDeferred: (context) => runDeferred(database, context),
     openAssignments: (query) => openAssignments(database, query),
     completableTiles: (query) => completableTiles(database, query),

@@ -1,4 +1,4 @@
-import type { SightingRow } from "../core/columns.ts";
+import type { SightingTable } from "../core/columns.ts";
 import type { AddressRange } from "../core/range.ts";
 import type { Protocol } from "../core/port.ts";
 import type { Sha256Hex } from "../core/statement.ts";
@@ -16,8 +16,10 @@ export type AcceptItem = {
   readonly author: Author;
   /** Columns of a part or upload; null for other kinds. */
   readonly payload: Uint8Array | null;
-  /** `decodeSightingRows(payload)` when the caller has it already. */
-  readonly rows?: readonly SightingRow[];
+  /** `decodeSightingTable(payload)` when the caller has it already. */
+  readonly sightings?: SightingTable;
+  /** `AcceptContext.compress(payload)` when the caller has it already: so that it is not done while the database waits. */
+  readonly compressed?: Uint8Array;
   /** The keeper's own judgement of a report: the projection counts it as complete only when this says so too. The record stays as it was signed. */
   readonly judged?: Outcome;
 };

@@ -26,7 +26,7 @@ export function newScannerKey(): { readonly seed: string; readonly publicKey: st
  * Text of a credentials file: a whole configuration of the scanner daemon, with the seed inside.
  * The spool goes beside the file, where the daemon is started. Throws `invalid` when a field is wrong.
  */
-export function scannerCredentials(input: ScannerCredentialsInput): string {
+function scannerCredentials(input: ScannerCredentialsInput): string {
   const config: DaemonConfigInput = {
     region: input.region,
     dataDir: `npx portolan-${input.name}`,

@@ -126,6 +126,8 @@ function spawnServer(binary: string, configFile: string, dir: string): ChildProc
   return spawn(command ?? binary, rest, {
     cwd: dir,
     stdio: ["ignore", "pipe", "pipe"],
+    // Ctrl-C in the terminal reaches the supervisor alone, which then stops its children in order.
+    detached: true,
     env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
   });
 }

@@ -123,7 +123,8 @@ function spawnSqld(options: SqldOptions, ports: Ports): ChildProcess {
   // setpriv replaces itself by sqld: one process, one pid.
   const [command, ...rest] = SETPRIV === undefined ? [BINARY, ...args] : [SETPRIV, "--pdeathsig", "TERM", BINARY, ...args];
   const environment = { PATH: process.env["PATH"] ?? "/usr/bin:/bin", RUST_LOG: "warn", NO_COLOR: "1" };
-  return spawn(command ?? BINARY, rest, { cwd: options.dir, stdio: ["ignore", "pipe", "pipe"], env: environment });
+  // Detached: Ctrl-C in the terminal reaches the supervisor alone, which then stops its children in order.
+  return spawn(command ?? BINARY, rest, { cwd: options.dir, stdio: ["ignore", "pipe", "pipe"], detached: true, env: environment });
 }
 
 function collectOutput(child: ChildProcess, onOutput: SqldOptions["onOutput"]): () => string {

@@ -3,9 +3,9 @@ import { z } from "zod";
 import type { Bus } from "../../src/bus/bus.ts";
 import { newSeed, publicKeyOf, sha256Hex, signText } from "../../src/bus/keys.node.ts";
 import { connectNats } from "../../src/bus/nats.ts";
-import { reportsSubject } from "../../src/bus/names.ts";
+import { heartbeatSubject, reportsSubject } from "../../src/bus/names.ts";
 import { encodeSightings, type Sighting } from "../../src/core/columns.ts";
-import { submitReplySchema } from "../../src/core/messages/bus.ts";
+import { type Heartbeat, submitReplySchema } from "../../src/core/messages/bus.ts";
 import type { Statement } from "../../src/core/messages/record.ts";
 import { signedText, statementId } from "../../src/core/statement.ts";
 import { encodeWire } from "../../src/core/wire.ts";
@@ -46,6 +46,7 @@ export async function startBenchRegion(dir: string): Promise<BenchRegion> {
     const pidOf = (child: string): number => region.child(child).pid ?? -1;
     return {
       startJob: async (plan) => {
+        beat(bus);
         const ports = BENCH_PORTS.join(",");
         const terms = { engine: "masscan", rateLimitPps: 1_000_000, pairsMax: 1_000_000_000, confirm: false, deadline: "1d" };
         await api.post("/v1/plans", { name: plan, ranges: [BENCH_RANGE], ports, ...terms });
@@ -68,6 +69,22 @@ export async function startBenchRegion(dir: string): Promise<BenchRegion> {
     await region.stop();
     throw error;
   }
+}
+
+/** A sign of life, for which planning waits a few seconds otherwise. */
+function beat(bus: Bus): void {
+  const heartbeat: Heartbeat = {
+    scanner: SCANNER,
+    region: REGION,
+    version: "bench",
+    engines: ["masscan"],
+    masscanVersion: "1.3.2",
+    notReady: null,
+    running: null,
+    spoolBytes: 0,
+    sentAtMs: Date.now(),
+  };
+  bus.publish(heartbeatSubject(SCANNER), Buffer.from(JSON.stringify(heartbeat), "utf8"));
 }
 
 /** The server learns of a new scanner within a second or two. */

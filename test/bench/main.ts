@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { benchClose } from "./close.ts";
 import { benchIngest } from "./ingest.ts";
 import { type BenchResult, keepsBudget, tableOf } from "./result.ts";
 import { benchScan } from "./scan.ts";
@@ -6,6 +7,7 @@ import { benchScan } from "./scan.ts";
 const BENCHES: Readonly<Record<string, () => Promise<BenchResult>>> = {
   ingest: () => benchIngest(),
   scan: () => benchScan(),
+  close: () => benchClose(),
 };
 const USAGE = `usage: npm run bench -- [--json] [${Object.keys(BENCHES).join(" | ")}] …`;
 

@@ -22,7 +22,7 @@ export async function campaign({ engine, seed, count, say, victims }: CampaignIn
     engine === "connect"
       ? await createLoopback({ seed, scanners: 2, prefix4: 24, open4: 150, open6: 0, portCount: 8 })
       : await createLab({ name: uniqueLabName("k"), seed, scanners: 2, prefix4: 22, prefix6: 124, open4: 300, filtered4: 300, open6: 10 });
-  const plan = engine === "connect" ? { rateLimitPps: 60, pairsMax: 100 } : { rateLimitPps: 1_000, pairsMax: 3_000 };
+  const plan = engine === "connect" ? { rateLimitPps: 120, pairsMax: 150 } : { rateLimitPps: 1_500, pairsMax: 5_000 };
   try {
     return await runKills({
       seed,

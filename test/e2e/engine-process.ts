@@ -17,7 +17,10 @@ function processes(): Process[] {
     });
 }
 
-function findEngine(ancestors: readonly number[]): { pid: number; name: string } | null {
+/** What runs an assignment: masscan, or the prober of the connect engine. */
+export type EngineProgram = "masscan" | "prober";
+
+function findEngine(name: EngineProgram, ancestors: readonly number[]): number | null {
   const all = processes();
   const below = new Set(ancestors);
   for (let grew = true; grew;) {
@@ -28,26 +31,24 @@ function findEngine(ancestors: readonly number[]): { pid: number; name: string }
   for (const { pid, command } of all) {
     if (!below.has(pid) || ancestors.includes(pid)) continue;
     const [program = "", ...rest] = command.split("\0");
-    if (program.endsWith("masscan") && rest.includes("-oD")) return { pid, name: "masscan" };
-    if (rest.some((argument) => argument.endsWith("/prober.ts"))) return { pid, name: "prober" };
+    const found =
+      program.endsWith("masscan") && rest.includes("-oD") ? "masscan" : rest.some((text) => text.endsWith("/prober.ts")) ? "prober" : null;
+    if (found === name) return pid;
   }
   return null;
 }
 
-/** Kills one masscan or prober that descends from these processes, as soon as there is one; its name, or null when none came in time. */
-export async function killEngine(ancestors: readonly number[], waitMs: number): Promise<string | null> {
+/** Kills one process of this program that descends from these, as soon as there is one; false when none came in time. */
+export async function killEngine(name: EngineProgram, ancestors: readonly number[], waitMs: number): Promise<boolean> {
   const deadline = performance.now() + waitMs;
   while (performance.now() < deadline) {
-    const engine = findEngine(ancestors);
-    if (engine !== null) {
-      try {
-        process.kill(engine.pid, "SIGKILL");
-        return engine.name;
-      } catch {
-        // It has just ended by itself.
-      }
+    const pid = findEngine(name, ancestors);
+    try {
+      if (pid !== null) return process.kill(pid, "SIGKILL");
+    } catch {
+      // It has just ended by itself.
     }
     await delay(5);
   }
-  return null;
+  return false;
 }

@@ -40,6 +40,7 @@ export type KillResult = {
 
 export const VICTIMS = ["engine", "scanner-s1", "engine", "scanner-s2", "keeper", "nats", "ledger", "registry"] as const;
 export type Victim = (typeof VICTIMS)[number];
+const SLOW_PLANS = ["slow-a", "slow-b"];
 const PAUSE_MS_MAX = 1_500;
 const UP_MS_MAX = 30_000;
 const JOB_MS_MAX = 180_000;
@@ -78,7 +79,8 @@ class Campaign {
   readonly #closedWrongly = new Set<string>();
   readonly #incomplete: string[] = [];
   #jobs = 0;
-  #job: string | null = null;
+  /** Job by plan. */
+  readonly #running = new Map<string, string>();
 
   constructor(options: KillOptions, region: Region, log: RecordLog) {
     this.#options = options;
@@ -94,13 +96,13 @@ class Campaign {
     await this.#addPlans();
     for (let kill = 0; kill < count; kill += 1) {
       if (kill === Math.floor(count / 2)) await playground.close(choose([...openKeys(playground.truth)], closing, this.#next).map(pairOf));
-      await this.#keepJobRunning();
+      await this.#keepJobsRunning();
       await delay(this.#next() % PAUSE_MS_MAX);
       await this.#kill(kill);
       await this.#everythingUp();
       await this.#look();
     }
-    await this.#jobEnds();
+    for (const plan of SLOW_PLANS) await this.#jobEnds(plan);
     const wrongAtEnd = await this.#settle();
     const results = { lost: this.#lost, closedWrongly: [...this.#closedWrongly], incomplete: this.#incomplete, wrongAtEnd };
     const seconds = Math.round((performance.now() - startedMs) / 1_000);
@@ -109,29 +111,39 @@ class Campaign {
 
   async #addPlans(): Promise<void> {
     const { playground, engine, plan } = this.#options;
-    const common = { ranges: playground.ranges, ports: playground.ports.join(), engine, closeAfter: 2, confirm: false };
-    await this.#api.post("/v1/plans", { ...common, name: "slow", ...plan });
+    // One complete look closes at once: so a tile that counts without having been scanned whole shows itself.
+    const common = { ranges: playground.ranges, ports: playground.ports.join(), engine, closeAfter: 1, confirm: false };
+    for (const name of SLOW_PLANS) await this.#api.post("/v1/plans", { ...common, name, ...plan });
     await this.#api.post("/v1/plans", { ...common, name: "quick", rateLimitPps: plan.rateLimitPps * 10 });
   }
 
-  async #keepJobRunning(): Promise<void> {
-    if (this.#job !== null && (await this.#api.job(this.#job)).state === "running") return;
-    await this.#jobEnds();
-    this.#job = await this.#api.startJob("slow");
+  /** Two jobs at a time over the same targets, so that one is in its middle while the other's last shards wait for an attempt. */
+  async #keepJobsRunning(): Promise<void> {
+    for (const plan of SLOW_PLANS) {
+      const job = this.#running.get(plan);
+      if (job !== undefined && (await this.#api.job(job)).state === "running") continue;
+      await this.#jobEnds(plan);
+      await this.#startJob(plan);
+    }
+  }
+
+  async #startJob(plan: string): Promise<void> {
+    this.#running.set(plan, await this.#api.startJob(plan));
     this.#jobs += 1;
   }
 
-  /** Waits for the end of the running job and notes when it did not become complete. */
-  async #jobEnds(): Promise<void> {
-    if (this.#job === null) return;
+  /** Waits for the end of a plan's job and notes when it did not become complete. */
+  async #jobEnds(plan: string): Promise<void> {
+    const id = this.#running.get(plan);
+    if (id === undefined) return;
     const deadlineMs = performance.now() + JOB_MS_MAX;
-    let job = await this.#api.job(this.#job);
+    let job = await this.#api.job(id);
     while (job.state === "running" && performance.now() < deadlineMs) {
       await delay(100);
-      job = await this.#api.job(this.#job);
+      job = await this.#api.job(id);
     }
-    if (job.state !== "complete") this.#incomplete.push(await this.#describe(job.id, `${job.state}: ${job.why ?? "it takes too long"}`));
-    this.#job = null;
+    if (job.state !== "complete") this.#incomplete.push(await this.#describe(id, `${job.state}: ${job.why ?? "it takes too long"}`));
+    this.#running.delete(plan);
   }
 
   async #describe(job: string, why: string): Promise<string> {
@@ -149,11 +161,12 @@ class Campaign {
     say(`kill ${kill + 1}/${this.#options.count}: ${name}`);
   }
 
-  /** The masscan or prober that runs; null when none came within seconds, as while a failed shard waits for its next attempt. */
+  /** Kills the masscan or prober that runs; null when none came within seconds, as while a failed shard waits for its next attempt. */
   async #killEngine(): Promise<string | null> {
     const scanners = this.#region.children.filter((child) => child.name.startsWith("scanner-"));
     const pids = scanners.flatMap((child) => (child.pid === null ? [] : [child.pid]));
-    return killEngine(pids, 5_000);
+    const program = this.#options.engine === "masscan" ? "masscan" : "prober";
+    return (await killEngine(program, pids, 5_000)) ? program : null;
   }
 
   async #everythingUp(): Promise<void> {
@@ -172,9 +185,8 @@ class Campaign {
   /** Two jobs without kills, then the register against the truth. */
   async #settle(): Promise<string[]> {
     for (let round = 0; round < 2; round += 1) {
-      this.#job = await this.#api.startJob("quick");
-      this.#jobs += 1;
-      await this.#jobEnds();
+      await this.#startJob("quick");
+      await this.#jobEnds("quick");
     }
     const deadlineMs = performance.now() + 10_000;
     let wrong = await this.#differences();

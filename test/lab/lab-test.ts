@@ -18,21 +18,27 @@ export const SMALL: Omit<LabSpec, "name"> = {
 };
 
 /**
- * A test against a lab of its own, which is removed afterwards whatever happens. One at a time on this machine. Where no lab can be
- * had it fails and names the remedy; with PORTOLAN_NO_LAB=1 it counts as not run.
+ * A test of something that makes labs itself. One at a time on this machine. Where no lab can be had it fails and names the
+ * remedy; with PORTOLAN_NO_LAB=1 it counts as not run.
  */
-export function labTest(name: string, spec: Omit<LabSpec, "name">, body: (lab: Lab) => Promise<void>, timeoutMs = 60_000): void {
+export function testWithLabs(name: string, body: () => Promise<void>, timeoutMs: number): void {
   test(name, { timeout: LOCK_WAIT_MS + timeoutMs }, async (context) => {
     if (process.env["PORTOLAN_NO_LAB"] === "1") return context.skip("not run: PORTOLAN_NO_LAB=1");
     const problem = await labProblem();
     if (problem !== null) throw new Error(`no lab here: ${problem}. PORTOLAN_NO_LAB=1 leaves the lab tests out.`);
-    await withLabLock("tests", async () => {
-      const lab = await createLab({ ...spec, name: uniqueLabName("t") });
-      try {
-        await body(lab);
-      } finally {
-        await lab.destroy();
-      }
-    });
+    await withLabLock("tests", body);
   });
+}
+
+/** A test against a lab of its own, which is removed afterwards whatever happens; otherwise as `testWithLabs`. */
+export function labTest(name: string, spec: Omit<LabSpec, "name">, body: (lab: Lab) => Promise<void>, timeoutMs = 60_000): void {
+  const withLab = async (): Promise<void> => {
+    const lab = await createLab({ ...spec, name: uniqueLabName("t") });
+    try {
+      await body(lab);
+    } finally {
+      await lab.destroy();
+    }
+  };
+  testWithLabs(name, withLab, timeoutMs);
 }

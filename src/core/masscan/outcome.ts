@@ -23,7 +23,7 @@ export type JudgedTask = Pick<
 >;
 
 /** masscan counts its wait in whole seconds of the wall clock, so a true wait of n seconds lasts more than n - 1. */
-export const WAIT_TOLERANCE_S = 1;
+const WAIT_TOLERANCE_S = 1;
 
 /** Reasons in one outcome; more are cut. */
 const REASONS_MAX = 20;

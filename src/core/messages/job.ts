@@ -43,13 +43,12 @@ export const blockSchema = z.strictObject({
 });
 export type Block = z.infer<typeof blockSchema>;
 
-export const policySchema = z.strictObject({
+const policySchema = z.strictObject({
   /** Misses in sequence that close a service. */
   closeAfter: z.int().min(1).max(10),
   /** Whether closing also needs a confirm probe. */
   confirm: z.boolean(),
 });
-export type Policy = z.infer<typeof policySchema>;
 
 /** Everything that decides what a job probes. Immutable; its record id is the job id. */
 export const jobSpecSchema = z.strictObject({

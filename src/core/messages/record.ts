@@ -51,7 +51,6 @@ export const statementSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("upload"), content: uploadSchema }),
 ]);
 export type Statement = z.infer<typeof statementSchema>;
-export type StatementKind = Statement["kind"];
 
 /** Who says it: Ed25519 signature over the id (domain-separated, see `signedBytes`), base64url. */
 export const authorSchema = z.strictObject({

@@ -31,7 +31,11 @@ async function main(): Promise<number> {
   const say = makeSay(process.stderr, () => performance.now());
   const cleanup = makeCleanup();
   const dir = options.dir === undefined ? await mkdtemp(join(tmpdir(), "portolan-demo-")) : resolve(options.dir);
-  if (options.dir === undefined) cleanup.add(() => rm(dir, { recursive: true, force: true }));
+  let failed = false;
+  cleanup.add(async () => {
+    if (failed) say.line(`data and logs are kept in ${dir}`);
+    else if (options.dir === undefined) await rm(dir, { recursive: true, force: true });
+  });
   const interrupted = untilInterrupted();
   let code = 130;
   const play = async (): Promise<void> => {
@@ -42,7 +46,7 @@ async function main(): Promise<number> {
     console.log(options.json ? JSON.stringify(result) : summary(result));
     for (const problem of problems) say.line(`DOES NOT HOLD: ${problem}`);
     if (!options.once) {
-      say.line(`It stays up: ${region.apiUrl}/services (Ctrl-C ends it and removes the lab)`);
+      say.line(`It stays up: ${region.apiUrl}/ (Ctrl-C ends it and removes the lab)`);
       await interrupted;
     }
   };
@@ -50,6 +54,9 @@ async function main(): Promise<number> {
     // An interrupted demo, too, ends what it has started.
     await Promise.race([play(), interrupted]);
     return code;
+  } catch (error) {
+    failed = true;
+    throw error;
   } finally {
     say.line("stopping and removing everything …");
     await cleanup.end();

@@ -96,7 +96,7 @@ export type Register = {
 };
 
 /** The full export, sorted out. */
-export async function readRegister(stage: Stage): Promise<Register> {
+async function readRegister(stage: Stage): Promise<Register> {
   const services = await stage.api.services();
   const keys = (states: readonly string[]): Set<string> => new Set(services.filter(({ state }) => states.includes(state)).map(pairKey));
   return { active: keys(["open", "missing"]), closed: keys(["closed"]), services };

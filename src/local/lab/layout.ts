@@ -25,7 +25,7 @@ export function targetNamespace(lab: string): string {
 }
 
 /** The link of scanner `number` (counted from 1): its own /24 and /64, outside the networks that the lab answers for. */
-export function linkOf(lab: string, number: number): Link {
+function linkOf(lab: string, number: number): Link {
   const hex = number.toString(16).padStart(2, "0");
   return {
     namespace: `${lab}-s${number}`,

@@ -11,7 +11,7 @@ const TOOLS: readonly (readonly [tool: string, debianPackage: string])[] = [
 ];
 
 /** Whether a program of this name lies in one of the folders of PATH. */
-export async function hasProgram(name: string): Promise<boolean> {
+async function hasProgram(name: string): Promise<boolean> {
   for (const folder of (process.env["PATH"] ?? "").split(delimiter)) {
     const found = await access(join(folder, name)).then(
       () => true,

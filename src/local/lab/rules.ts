@@ -4,7 +4,7 @@ import { isV6, pairOf, type LabPair, type Truth } from "./truth.ts";
 export const LAB_NET4 = "198.18.0.0/16";
 export const LAB_NET6 = "2001:db8:18::/64";
 /** Inside `LAB_NET4`; drops everything and holds no listed pair. */
-export const SILENT_NET4 = "198.18.200.0/24";
+const SILENT_NET4 = "198.18.200.0/24";
 /** How many pairs the dynamic sets of probes can hold, per family. */
 const SEEN_PAIRS_MAX = 2_000_000;
 /** Elements per nft statement: keeps netlink messages well below their limit. */

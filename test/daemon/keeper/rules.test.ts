@@ -5,11 +5,11 @@ import { planFromRegistry, seedOf } from "../../../scanner-daemon/keeper/plannin
 import { isDue } from "../../../scanner-daemon/keeper/schedule.ts";
 import { assignmentOf, jobFacts } from "../../../scanner-daemon/keeper/specs.ts";
 import { publicKeyOf, newSeed } from "../../../src/bus/keys.node.ts";
-import { addressToHex, parseAddress } from "../../../src/core/address.ts";
-import type { SightingRow } from "../../../src/core/columns.ts";
+import { parseAddress } from "../../../src/core/address.ts";
+import { decodeSightingRows, decodeSightingTable, encodeSightings } from "../../../src/core/columns.ts";
 import { seedSchema } from "../../../src/core/messages/common.ts";
 import { assignmentSchema, type JobSpec } from "../../../src/core/messages/job.ts";
-import { containsPort, protocolOf } from "../../../src/core/port.ts";
+import { containsPort, protocolOf, type Protocol } from "../../../src/core/port.ts";
 import { containsAddress, normaliseRanges } from "../../../src/core/range.ts";
 import type { ScannerLive } from "../../../src/ledger/types.ts";
 import { resolveSnapshot } from "../../../src/registry/rules/resolve.ts";
@@ -175,27 +175,27 @@ describe("planning from the registry", () => {
     const [block] = spec.blocks;
     if (block === undefined) throw new Error("no block");
     const job = jobFacts("a".repeat(64), { ...spec, blocks: [...spec.blocks, { ...block, ranges: ["2001:db8::/122"] }] });
-    const row = fc.record({
-      hex: fc
+    const sighting = fc.record({
+      address: fc
         .oneof(
           fc.integer({ min: 0, max: 255 }).map((n) => `192.0.2.${n}`),
           fc.integer({ min: 0, max: 80 }).map((n) => `2001:db8::${n.toString(16)}`),
         )
-        .map((text) => addressToHex(parseAddress(text))),
-      protocol: fc.constantFrom<6 | 17>(6, 17),
+        .map(parseAddress),
+      protocol: fc.constantFrom<Protocol>("tcp", "udp"),
       port: fc.constantFrom(80, 443, 53, 81),
       observedAtS: fc.constant(1),
     });
     fc.assert(
-      fc.property(fc.array(row, { maxLength: 12 }), fc.nat(job.tiling.count - 1), (rows: SightingRow[], index) => {
-        const sorted = rows.toSorted((a, b) => (a.hex < b.hex ? -1 : 1));
+      fc.property(fc.array(sighting, { maxLength: 12 }), fc.nat(job.tiling.count - 1), (sightings, index) => {
+        const payload = encodeSightings(sightings);
         const { tile, outside } = job.tile(index);
         const ranges = normaliseRanges(tile.ranges);
-        const naive = sorted.find(
+        const naive = decodeSightingRows(payload).find(
           ({ hex, protocol, port }) =>
             !containsAddress(ranges, BigInt(`0x${hex}`)) || !containsPort(tile.ports, protocolOf(protocol), port),
         );
-        expect(outside(sorted)).toEqual(naive ?? null);
+        expect(outside(decodeSightingTable(payload))).toEqual(naive ?? null);
       }),
       { numRuns: 500 },
     );

@@ -14,7 +14,7 @@ import type { Launch } from "../../../scanner-daemon/scanner/launch.ts";
 import type { ScannerTuning } from "../../../scanner-daemon/scanner/tuning.ts";
 
 /** Seed of the scanner `s1` in these tests. */
-export const scannerSeed = newSeed();
+const scannerSeed = newSeed();
 const keeperSeed = newSeed();
 
 /** A region with a stand-in for its keeper, which acknowledges what it is sent and keeps it. */
@@ -33,7 +33,7 @@ export type Region = {
 };
 
 /** Log lines go nowhere. */
-export const quietLog = { debug: () => {}, info: () => {}, warning: () => {}, error: () => {} };
+const quietLog = { debug: () => {}, info: () => {}, warning: () => {}, error: () => {} };
 
 /** Makes a region in memory. Every part and report that it takes has a right signature and id. */
 export async function makeRegion(): Promise<Region> {
