@@ -77,35 +77,39 @@ function sightingTable(item: AcceptItem): SightingTable {
   return decodeSightingTable(item.payload);
 }
 
-// The rows travel as one blob of fixed rows: 16 bytes of address, then decimal digits, which `cast` reads from a blob too.
-// That is cheaper than JSON on both sides. They are in the order of the primary key, because unsorted ones would dirty
-// nearly every page.
-const PORT_AT = 16;
-const PROTOCOL_AT = 21;
-const TIME_AT = 24;
-const ROW_BYTES = 34;
+// The rows travel as one blob of rows of one length: 16 bytes of address, then decimal digits, which `cast` reads from a
+// blob too: protocol × 65536 + port, seconds after the earliest row. That is cheaper than JSON on both sides. They are in
+// the order of the primary key, because unsorted ones would dirty nearly every page.
+const ADDRESS_BYTES = 16;
+const SERVICE_DIGITS = 7;
+const TIME_AT = ADDRESS_BYTES + SERVICE_DIGITS;
+
+const UPSERT_SIGHTINGS = `with recursive place(at) as (select 1 where length(?1) > 0 union all select at + ?6 from place where at + ?6 < length(?1))
+  insert into sighting(ip, port, proto, log, first_at_s, last_at_s, last_rseq, vantage)
+  select substr(?1, at, 16), cast(substr(?1, at + 16, 7) as integer) & 65535, cast(substr(?1, at + 16, 7) as integer) >> 16,
+    (select n from log where id = ?2), ?5 + cast(substr(?1, at + 23, ?6 - 23) as integer), ?5 + cast(substr(?1, at + 23, ?6 - 23) as integer), ?3, ?4
+  from place where true
+  on conflict do update set first_at_s = min(first_at_s, excluded.first_at_s), last_at_s = max(last_at_s, excluded.last_at_s),
+    last_rseq = max(last_rseq, excluded.last_rseq), vantage = max(vantage, excluded.vantage)`;
 
 function upsertSightings({ item, acceptance }: Positioned, vantage: 0 | 1): Sql {
+  const table = sightingTable(item);
+  const earliestS = table.observedAtS.reduce((earliest, at) => Math.min(earliest, at), table.observedAtS[0] ?? 0);
+  const latestS = table.observedAtS.reduce((latest, at) => Math.max(latest, at), earliestS);
+  const rowBytes = TIME_AT + String(latestS - earliestS).length;
   return {
-    sql: `with recursive place(at) as (select 1 where length(?1) > 0 union all select at + ${ROW_BYTES} from place where at + ${ROW_BYTES} < length(?1))
-      insert into sighting(ip, port, proto, log, first_at_s, last_at_s, last_rseq, vantage)
-      select substr(?1, at, 16), cast(substr(?1, at + ${PORT_AT}, 5) as integer), cast(substr(?1, at + ${PROTOCOL_AT}, 3) as integer),
-        (select n from log where id = ?2), cast(substr(?1, at + ${TIME_AT}, 10) as integer), cast(substr(?1, at + ${TIME_AT}, 10) as integer), ?3, ?4
-      from place where true
-      on conflict do update set first_at_s = min(first_at_s, excluded.first_at_s), last_at_s = max(last_at_s, excluded.last_at_s),
-        last_rseq = max(last_rseq, excluded.last_rseq), vantage = max(vantage, excluded.vantage)`,
-    args: [rowBytes(sightingTable(item)), acceptance.log, acceptance.rseq, vantage],
+    sql: UPSERT_SIGHTINGS,
+    args: [packRows(table, earliestS, rowBytes), acceptance.log, acceptance.rseq, vantage, earliestS, rowBytes],
   };
 }
 
-function rowBytes({ count, addresses, ports, protocols, observedAtS }: SightingTable): Uint8Array {
-  const bytes = new Uint8Array(count * ROW_BYTES);
+function packRows({ count, addresses, ports, protocols, observedAtS }: SightingTable, earliestS: number, rowBytes: number): Uint8Array {
+  const bytes = new Uint8Array(count * rowBytes);
   for (let row = 0; row < count; row += 1) {
-    const at = row * ROW_BYTES;
-    for (let byte = 0; byte < PORT_AT; byte += 1) bytes[at + byte] = addresses[row * PORT_AT + byte] ?? 0;
-    writeDigits(bytes, at + PORT_AT, at + PROTOCOL_AT, ports[row] ?? 0);
-    writeDigits(bytes, at + PROTOCOL_AT, at + TIME_AT, protocols[row] ?? 0);
-    writeDigits(bytes, at + TIME_AT, at + ROW_BYTES, observedAtS[row] ?? 0);
+    const at = row * rowBytes;
+    for (let byte = 0; byte < ADDRESS_BYTES; byte += 1) bytes[at + byte] = addresses[row * ADDRESS_BYTES + byte] ?? 0;
+    writeDigits(bytes, at + ADDRESS_BYTES, at + TIME_AT, (protocols[row] ?? 0) * 65_536 + (ports[row] ?? 0));
+    writeDigits(bytes, at + TIME_AT, at + rowBytes, (observedAtS[row] ?? 0) - earliestS);
   }
   return bytes;
 }

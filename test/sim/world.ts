@@ -15,7 +15,7 @@ import { registryOf, type Keys } from "./registry.ts";
 import type { Scenario } from "./scenario.ts";
 import { Truth, livesOf } from "./truth.ts";
 
-export const REGION = "eu";
+const REGION = "eu";
 
 /** One region with everything in it, and the truth around it. */
 export class World {
