@@ -161,6 +161,8 @@ async function commit(deps: IngestDeps, batch: readonly Waiting[], counters: Ing
     if (poison) counters.garbled += batch.length;
     else counters.later += batch.length;
     if (poison) deps.log.error(`the ledger cannot take a statement: ${errorText(error)}`);
+    // A bug would otherwise look like a busy keeper for ever.
+    else if (!isPassing(error)) deps.log.error(`a commit failed, the scanners will send again: ${errorText(error)}`);
     const reply: SubmitReply = { ok: false, retry: !poison, problem: errorText(error).slice(0, 900) };
     for (const entry of batch) for (const answer of entry.replies) answer(reply);
   }
@@ -171,6 +173,11 @@ function acknowledge(entry: Waiting, receipt: Receipt | undefined, counters: Ing
   counters.accepted += 1;
   counters.sightings += entry.sightings;
   for (const answer of entry.replies) answer({ ok: true, receipt });
+}
+
+/** A database that is away or a lease that was lost: heals by itself, and is told elsewhere. */
+function isPassing(error: unknown): boolean {
+  return error instanceof PortolanError && (error.code === "unavailable" || error.code === "conflict");
 }
 
 function isPoison(error: unknown): boolean {

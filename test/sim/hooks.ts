@@ -1,4 +1,5 @@
 import { registerHooks } from "node:module";
+import type { Edit } from "./mutants.ts";
 
 /** Node's modules that the code under test sees in another form: file system, child processes and randomness of the simulated world. */
 const SUBSTITUTES: Readonly<Record<string, string>> = {
@@ -9,11 +10,11 @@ const SUBSTITUTES: Readonly<Record<string, string>> = {
 };
 const UNDER_TEST = /\/(?:scanner-daemon\/|src\/bus\/keys\.node\.ts$)/;
 
-/** A mistake that is put into one source file while it is loaded. */
-export type SourceMutant = { readonly file: string; readonly from: string; readonly to: string };
-
-/** From now on, modules of the daemon are loaded with the substitutes, and with a mistake if one is given. Throws when the mistake fits nowhere. */
-export function installHooks(mutants: readonly SourceMutant[]): void {
+/**
+ * From now on, modules of the daemon are loaded with the substitutes, and every source file that `edits` name with their
+ * mistakes. Throws while a module is loaded whose text an edit does not fit.
+ */
+export function installHooks(edits: readonly Edit[]): void {
   registerHooks({
     resolve: (specifier, context, next) => {
       const substitute = SUBSTITUTES[specifier];
@@ -22,14 +23,23 @@ export function installHooks(mutants: readonly SourceMutant[]): void {
     },
     load: (url, context, next) => {
       const loaded = next(url, context);
-      const own = mutants.filter(({ file }) => url.endsWith(`/${file}`));
+      const own = edits.filter(({ file }) => url.endsWith(`/${file}`));
       if (own.length === 0) return loaded;
       let text = typeof loaded.source === "string" ? loaded.source : Buffer.from(loaded.source as Uint8Array).toString("utf8");
-      for (const { file, from, to } of own) {
-        if (!text.includes(from)) throw new Error(`${file} does not contain the text that the mutant changes: ${from}`);
-        text = text.replaceAll(from, to);
-      }
+      for (const edit of own) text = edited(text, edit);
       return { ...loaded, source: text };
     },
   });
+}
+
+/** SQL with the mistakes that `edits` put into migrations; null when there are none. Throws when the edits fit none of `files`. */
+export function sqlEdits(edits: readonly Edit[], read: (file: string) => string): ((sql: string) => string) | null {
+  const own = edits.filter(({ file }) => file.endsWith(".sql"));
+  for (const edit of own) edited(read(edit.file), edit);
+  return own.length === 0 ? null : (sql) => own.reduce((text, { from, to }) => text.replaceAll(from, to), sql);
+}
+
+function edited(text: string, { file, from, to }: Edit): string {
+  if (!text.includes(from)) throw new Error(`${file} does not contain the text that the mutant changes: ${from}`);
+  return text.replaceAll(from, to);
 }

@@ -1,8 +1,9 @@
 import { fork } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { replaceGlobals } from "./globals.ts";
-import { installHooks } from "./hooks.ts";
+import { installHooks, sqlEdits } from "./hooks.ts";
 import { MUTANTS, type Mutant } from "./mutants.ts";
 import type { SimulationResult } from "./simulate.ts";
 
@@ -45,17 +46,18 @@ async function runWorkers(): Promise<number> {
 
 async function runSeeds(): Promise<number> {
   const mutant = chosenMutant();
-  installHooks(mutant?.kind === "source" ? [mutant] : []);
+  const edits = mutant?.edits ?? [];
+  const mutateSql = sqlEdits(edits, (file) => readFileSync(new URL(`../../${file}`, import.meta.url), "utf8"));
+  installHooks(edits);
   const { simulate } = await import("./simulate.ts");
   // From here on time stands still outside of a simulation.
   replaceGlobals();
-  const mutateSql = mutant?.kind === "sql" ? (sql: string): string => sql.replaceAll(mutant.from, mutant.to) : undefined;
   let failures = 0;
   for (let seed = from; seed < from + seeds; seed += Number(values.step ?? 1)) {
     const result = await simulate(seed, {
       traced: values.trace,
       weakest: values.weakest,
-      ...(mutateSql === undefined ? {} : { mutateSql }),
+      ...(mutateSql === null ? {} : { mutateSql }),
     });
     if (values.trace) console.log(result.trace.join("\n"));
     if (values.step === undefined || result.failure !== null) console.log(summary(result));

@@ -91,6 +91,9 @@ class MasscanRun {
   #found = 0;
   /** No further answer is written. */
   #deaf = false;
+  /** No further probe is sent. */
+  #stopped = false;
+  #percent = 0;
 
   constructor(child: Child, wish: Wish, lie: Lie | null) {
     this.#child = child;
@@ -112,21 +115,25 @@ class MasscanRun {
     for (let batch = 0; batch < BATCHES; batch += 1) {
       const atMs = (this.#lengthMs * batch) / BATCHES;
       this.#child.after(atMs, () => {
+        if (this.#stopped) return;
         if (batch === liesAt && this.#endsEarly()) return;
         this.#probe(batch);
         this.#status((100 * (batch + 0.9)) / BATCHES);
       });
     }
-    this.#child.after(this.#lengthMs, () => this.#wait(this.#wish.waitS));
+    this.#child.after(this.#lengthMs, () => {
+      if (!this.#stopped) this.#wait(this.#wish.waitS, 100);
+    });
   }
 
   #endsEarly(): boolean {
     const child = this.#child;
-    if (this.#lie === "interrupted") {
-      child.warn("waiting several seconds to exit...\nsaving resume file to: paused.conf\n");
-      child.exit(0);
-    } else if (this.#lie === "silent") child.exit(0);
-    else if (this.#lie === "killed") {
+    if (this.#lie === "interrupted" || this.#lie === "silent") {
+      if (this.#lie === "interrupted") child.warn("waiting several seconds to exit...\nsaving resume file to: paused.conf\n");
+      this.#stopped = true;
+      if (child.simulation.random.chance(0.5)) child.exit(0);
+      else this.#wait(this.#wish.waitS, this.#percent);
+    } else if (this.#lie === "killed") {
       if (child.simulation.random.chance(0.5)) child.exit(null, "SIGKILL");
       else child.exit(139);
     } else if (this.#lie === "cut") {
@@ -174,18 +181,19 @@ class MasscanRun {
   }
 
   #status(percent: number): void {
+    this.#percent = percent;
     this.#child.warn(`rate:  0.01-kpps, ${percent.toFixed(2)}% done,   0:00:05 remaining, found=${this.#found}\r`);
   }
 
-  #wait(leftS: number): void {
+  #wait(leftS: number, percent: number): void {
     const child = this.#child;
     const { random } = child.simulation;
-    child.warn(`rate:  0.00-kpps, 100.00% done, waiting ${leftS}-secs, found=${this.#found}\r`);
+    child.warn(`rate:  0.00-kpps, ${percent.toFixed(2)}% done, waiting ${leftS}-secs, found=${this.#found}\r`);
     if (leftS === this.#wish.waitS && this.#lie === "hasty") {
       child.after(child.simulation.between(0, 900), () => child.exit(0));
       return;
     }
-    if (leftS > 0) child.after(1_000, () => this.#wait(leftS - 1));
+    if (leftS > 0) child.after(1_000, () => this.#wait(leftS - 1, percent));
     else if (random.chance(child.owner.place.hangChance)) this.#hang(-1);
     else child.after(1_000, () => child.exit(0));
   }

@@ -1,69 +1,120 @@
-import type { SourceMutant } from "./hooks.ts";
+/** One change of the product's text. `file` is a source file, or a migration of the ledger. */
+export type Edit = { readonly file: string; readonly from: string; readonly to: string };
 
-/** A mistake in the product that the simulation has to find: in a source file, or in the ledger's SQL. */
-export type Mutant = { readonly name: string } & (
-  | ({ readonly kind: "source" } & SourceMutant)
-  | { readonly kind: "sql"; readonly from: string; readonly to: string }
-);
+/** A mistake in the product that the simulation has to find. Where one rule guards another, both are broken. */
+export type Mutant = { readonly name: string; readonly edits: readonly Edit[] };
 
 const OUTCOME = "src/core/masscan/outcome.ts";
+const DEFERRED = "src/ledger/deferred.ts";
+const WORK = "src/ledger/work.ts";
+const SETTLE = "src/ledger/settle.ts";
+
+function condition(name: string, ...edits: readonly (readonly [from: string, to: string])[]): Mutant {
+  return { name, edits: edits.map(([from, to]) => ({ file: OUTCOME, from, to })) };
+}
 
 export const MUTANTS: readonly Mutant[] = [
+  condition("completeness-ignored", ["if (first === undefined) return", "if (reasons.length >= 0 || first === undefined) return"]),
+  condition("canaries-ignored", ["answered * 2 > asked", "answered >= 0"]),
+  condition("early-end-ignored", ["[evidence.reachedWaiting,", "[true,"], ["[!evidence.savedResume,", "[true,"]),
+  condition("wait-ignored", ["evidence.waitedS >= task.waitS - WAIT_TOLERANCE_S", "task.waitS >= 0"]),
+  condition("refused-lines-ignored", ["evidence.linesRefused === 0", "evidence.linesRefused >= 0"]),
+  condition("cut-line-ignored", ["[evidence.lastLineWhole,", "[true,"]),
+  condition("drops-ignored", ["evidence.interfaceDrops <= dropsMax", "evidence.interfaceDrops >= 0"]),
+  condition("error-lines-ignored", ["evidence.errorLines.length === 0", "evidence.errorLines.length >= 0"]),
+  condition("offloads-ignored", ["evidence.offloadsOn.length === 0", "evidence.offloadsOn.length >= 0"]),
+  condition("connect-errors-ignored", ["evidence.errors === 0", "evidence.errors >= 0"], ["answered === pairs", "answered <= pairs"]),
   {
-    name: "completeness-ignored",
-    kind: "source",
-    file: OUTCOME,
-    from: 'if (first === undefined) return { kind: "complete" };',
-    to: 'if (first === undefined || first.startsWith("m")) return { kind: "complete" };',
+    name: "effective-configuration-ignored",
+    edits: [
+      { file: OUTCOME, from: "[effective.rateLimitPps === task.rateLimitPps,", to: "[effective.rateLimitPps > 0," },
+      { file: OUTCOME, from: "[effective.seed === task.seed,", to: "[effective.seed !== '0'," },
+    ],
   },
   {
     name: "partial-reports-count",
-    kind: "sql",
-    from: "?7, ?8, ?9, ?10) on conflict do nothing",
-    to: "?7, 1, ?9, ?10) on conflict do nothing",
-  },
-  { name: "canaries-ignored", kind: "source", file: OUTCOME, from: "answered * 2 > asked", to: "answered >= 0" },
-  { name: "wait-ignored", kind: "source", file: OUTCOME, from: "evidence.waitedS >= task.waitS", to: "evidence.waitedS >= -task.waitS" },
-  { name: "refused-lines-ignored", kind: "source", file: OUTCOME, from: "evidence.linesRefused === 0", to: "evidence.linesRefused >= 0" },
-  { name: "cut-line-ignored", kind: "source", file: OUTCOME, from: "[evidence.lastLineWhole,", to: "[true," },
-  { name: "silent-end-ignored", kind: "source", file: OUTCOME, from: "[evidence.reachedWaiting,", to: "[true," },
-  { name: "drops-ignored", kind: "source", file: OUTCOME, from: "evidence.interfaceDrops <= dropsMax", to: "evidence.interfaceDrops >= 0" },
-  {
-    name: "connect-errors-ignored",
-    kind: "source",
-    file: OUTCOME,
-    from: "[evidence.errors === 0,",
-    to: "[evidence.errors >= 0 || answered < 0,",
-  },
-  { name: "frontier-ignored", kind: "sql", from: "g.last_rseq > coalesce(", to: "g.last_rseq > 1000 + coalesce(" },
-  {
-    name: "frontier-taken-late",
-    kind: "sql",
-    from: "select l.n, value->>1 from json_each(?2) cross join log l",
-    to: "select l.n, value->>1 + 3 from json_each(?2) cross join log l",
-  },
-  { name: "one-report-missing", kind: "sql", from: "t.shards_left = 0", to: "t.shards_left <= 1" },
-  { name: "dedup-dropped", kind: "source", file: "src/ledger/accept.ts", from: "if (seen.has(item.id)) continue;", to: "" },
-  { name: "rseq-reused", kind: "sql", from: "insert into record(", to: "insert or replace into record(" },
-  {
-    name: "receipt-before-durable",
-    kind: "source",
-    file: "scanner-daemon/keeper/writer.ts",
-    from: '=== "restored") await lease.renew();',
-    to: '=== "restored") await Promise.resolve();',
+    edits: [
+      { file: "src/ledger/project-report.ts", from: 'outcome.kind === "complete" ? 1 : 0', to: "1" },
+      { file: "src/core/verdict/coverage.ts", from: '|| outcome.kind !== "complete"', to: "" },
+    ],
   },
   {
-    name: "spool-not-synced",
-    kind: "source",
-    file: "scanner-daemon/scanner/spool.ts",
-    from: "await handle.datasync();",
-    to: "",
+    name: "frontier-ignored",
+    edits: [{ file: DEFERRED, from: "g.last_rseq > coalesce(", to: "g.last_rseq > 1000 + coalesce(" }],
   },
   {
-    name: "run-continued-after-crash",
-    kind: "source",
-    file: "scanner-daemon/scanner/execute.ts",
-    from: "const outcome = judge(null, run.start.assignment, sha256Hex);",
-    to: 'const outcome = { kind: "complete" as const };',
+    name: "frontier-too-high",
+    edits: [
+      {
+        file: "scanner-daemon/keeper/schedule.ts",
+        from: "const frontier = await deps.ledger.frontier();",
+        to: "const frontier = above(await deps.ledger.frontier());",
+      },
+      {
+        file: "scanner-daemon/keeper/schedule.ts",
+        from: "function known(",
+        to: "const above = (frontier: Record<string, number>) => Object.fromEntries(Object.entries(frontier).map(([log, upto]) => [log, upto + 4]));\nfunction known(",
+      },
+    ],
+  },
+  {
+    name: "one-report-missing",
+    edits: [
+      { file: WORK, from: "t.shards_left = 0", to: "t.shards_left <= 1" },
+      { file: WORK, from: "json_array_length(reports) = t.shards", to: "json_array_length(reports) between 1 and t.shards" },
+      { file: SETTLE, from: "t.shards = tile_complete.shards)", to: "t.shards > 0)" },
+    ],
+  },
+  {
+    name: "parts-not-needed",
+    edits: [
+      { file: WORK, from: "k.id = p.part and k.kind = 'part'", to: "true" },
+      { file: SETTLE, from: "k.id = p.part and k.kind = 'part'", to: "true" },
+      { file: "scanner-daemon/scanner/send.ts", from: "if (waiting > 0) {", to: "if (waiting > 0 && end === null) {" },
+    ],
+  },
+  { name: "dedup-dropped", edits: [{ file: "src/ledger/accept.ts", from: "if (seen.has(item.id)) continue;", to: "" }] },
+  {
+    name: "rseq-reused",
+    edits: [
+      { file: "src/ledger/accept.ts", from: 'numberOf(log, "rseq") + 1', to: 'numberOf(log, "rseq")' },
+      { file: "src/ledger/project.ts", from: "insert into record(", to: "insert or replace into record(" },
+    ],
+  },
+  {
+    name: "durability-not-checked",
+    edits: [{ file: "scanner-daemon/keeper/writer.ts", from: '(await deps.durability.check()) === "restored"', to: "false" }],
+  },
+  {
+    name: "log-made-without-durability",
+    edits: [
+      { file: "scanner-daemon/keeper/keeper.ts", from: "await deps.durability.check();\n", to: "\n" },
+      { file: "scanner-daemon/keeper/keeper.ts", from: 'if ((await deps.durability.check()) === "restored") await lease.renew();', to: "" },
+      { file: "scanner-daemon/keeper/keeper.ts", from: "active && term === lease.term()", to: "active" },
+    ],
+  },
+  { name: "spool-not-synced", edits: [{ file: "scanner-daemon/scanner/spool.ts", from: "await handle.datasync();", to: "" }] },
+  {
+    name: "unfinished-run-called-complete",
+    edits: [
+      {
+        file: "scanner-daemon/scanner/execute.ts",
+        from: "const outcome = judge(null, run.start.assignment, sha256Hex);",
+        to: 'const outcome = { kind: "complete" as const };',
+      },
+      {
+        file: "scanner-daemon/keeper/check.ts",
+        from: 'own.kind === "complete" ? report.outcome : own',
+        to: 'own.kind === "complete" ? own : report.outcome',
+      },
+    ],
+  },
+  {
+    name: "nothing-is-closed",
+    edits: [{ file: DEFERRED, from: "where c.id = unhex(?3) and c.done = 1", to: "where c.id = unhex(?3) and c.done = 9" }],
+  },
+  {
+    name: "chain-not-needed",
+    edits: [{ file: "migrations/ledger/0000_facts.sql", from: "AND r.rseq <= f.upto))", to: "AND r.rseq <= f.upto + 1000))" }],
   },
 ];
