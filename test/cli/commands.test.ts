@@ -43,6 +43,20 @@ test("the plan stays and says so when its first job cannot start", async () => {
   }
 });
 
+test("a plan whose rhythm has already started its first job tells that job", async () => {
+  const { ledger } = cli.api;
+  const [usual, usualList] = [ledger.awaitCommand, ledger.listJobs];
+  ledger.awaitCommand = async () => ({ ok: false, code: "conflict", message: "plan already has the running job" });
+  ledger.listJobs = async () => ({ items: [{ ...JOB, plan: "rhythm" }], next: null });
+  try {
+    const ran = await cli.portolan("plan add rhythm --range 198.51.100.16/28 -p 80 --every 1h");
+    expect(ran.exitCode).toBe(0);
+    expect(ran.stdout).toContain(`Job ${JOB_ID.slice(0, 12)} has started.`);
+  } finally {
+    [ledger.awaitCommand, ledger.listJobs] = [usual, usualList];
+  }
+});
+
 test("wrong usage ends with 2, names what is wrong and the remedy, and sends nothing", async () => {
   const wrong: [string, RegExp][] = [
     ["plan add x --range 192.0.2.5/24 -p 80", /192\.0\.2\.0\/24/],

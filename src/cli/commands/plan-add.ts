@@ -5,7 +5,7 @@ import { checkDuration, checkEngine, checkPorts, collect, collectCanary, collect
 import { bodyOf, type Api } from "../client.ts";
 import type { Context, Session } from "../context.ts";
 import { EXIT } from "../io.ts";
-import { startJob, summaryOf, type Plan } from "./plan-common.ts";
+import { runningJob, startJob, summaryOf, type Plan } from "./plan-common.ts";
 import { answeringRegion } from "./region.ts";
 
 const ADD_EXAMPLES = `
@@ -112,6 +112,9 @@ async function startFirst(context: Context, api: Api, plan: Plan): Promise<strin
     return await startJob(api, plan.name);
   } catch (error) {
     if (!(error instanceof PortolanError)) throw error;
+    // The keeper may have been faster: a new plan with a rhythm is due at once.
+    const running = error.code === "conflict" ? await runningJob(api, plan.name) : undefined;
+    if (running !== undefined) return running;
     context.output.note(
       `Plan ${plan.name} is there, but its first job has not started. When that is mended: portolan plan start ${plan.name}`,
     );

@@ -13,6 +13,11 @@ export async function startJob(api: Api, name: string): Promise<string> {
   return (await bodyOf(api.v1.plans[":name"].jobs.$post({ param: { name } }))).job;
 }
 
+/** The id of the plan's job under way, if there is one. */
+export async function runningJob(api: Api, plan: string): Promise<string | undefined> {
+  return (await bodyOf(api.v1.jobs.$get({ query: { plan, state: "running", limit: "1" } }))).items[0]?.id;
+}
+
 /** One line about a plan: size, rhythm, who does it. */
 export function summaryOf(plan: Plan): string {
   const every = plan.intervalS === null ? "on request" : `every ${formatDuration(plan.intervalS)}`;
