@@ -7,7 +7,8 @@ const LANES = {
   runtimes: ["test/runtimes/**/*.test.ts", "test/web/browser.test.ts"],
 };
 
-const shared = { testTimeout: 30_000, hookTimeout: 60_000, pool: "forks" as const };
+/** Limits against hanging, not against being slow: a busy machine must not fail a test. */
+const shared = { testTimeout: 180_000, hookTimeout: 180_000, pool: "forks" as const };
 
 export default defineConfig({
   test: {

@@ -64,7 +64,7 @@ async function inState(...states: string[]): Promise<string[]> {
 
 test("a plan becomes a job of tiles shared by two scanners, and its services are exactly what listens", async () => {
   await runJob();
-  await expect.poll(() => inState("open"), { timeout: 10_000 }).toEqual(listeners.open);
+  await expect.poll(() => inState("open"), { timeout: 60_000 }).toEqual(listeners.open);
   expect(await inState("missing", "closed")).toEqual([]);
 });
 
@@ -73,16 +73,16 @@ test("closed ports become missing after one complete job, closed after two, and 
   const pair = (key: string): [string, number] => [key.split(" ")[0] ?? "", Number(key.split(" ")[1])];
   for (const key of gone) await listeners.close(...pair(key));
   await runJob();
-  await expect.poll(() => inState("missing"), { timeout: 10_000 }).toEqual(gone);
+  await expect.poll(() => inState("missing"), { timeout: 60_000 }).toEqual(gone);
   expect(await inState("closed")).toEqual([]);
   await runJob();
-  await expect.poll(() => inState("closed"), { timeout: 10_000 }).toEqual(gone);
+  await expect.poll(() => inState("closed"), { timeout: 60_000 }).toEqual(gone);
   expect(await inState("open")).toEqual(listeners.open);
 
   const back = gone.slice(0, 1);
   for (const key of back) await listeners.listen(...pair(key));
   await runJob();
-  await expect.poll(() => inState("closed"), { timeout: 10_000 }).toEqual(gone.slice(1));
+  await expect.poll(() => inState("closed"), { timeout: 60_000 }).toEqual(gone.slice(1));
   const services = await api.services();
   expect(services.filter((service) => service.reopened).map((service) => `${service.address} ${service.port}`)).toEqual(back);
 });
@@ -98,7 +98,7 @@ test("a scanner added while the region runs is let in, heard, and shares the job
     await api.post("/v1/scanners", { name: "s3", region: "eu", addresses: ["127.0.0.3"], publicKey });
     const heard = async (): Promise<boolean> =>
       (await openLedger({ url: region.ledgerUrl, region: "eu" }).scanners()).some(({ scanner }) => scanner === "s3");
-    await expect.poll(heard, { timeout: 20_000, interval: 100 }).toBe(true);
+    await expect.poll(heard, { timeout: 90_000, interval: 100 }).toBe(true);
     await runJob();
   } finally {
     daemon.kill("SIGTERM");

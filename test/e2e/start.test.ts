@@ -37,7 +37,7 @@ function start(...args: string[]): Started {
 }
 
 const running = (region: Started): Promise<void> =>
-  expect.poll(region.output, { timeout: 30_000, interval: 50 }).toContain("Ctrl-C stops everything in order");
+  expect.poll(region.output, { timeout: 90_000, interval: 50 }).toContain("Ctrl-C stops everything in order");
 
 /** Processes that name this test's own data folder in their command line or working directory's configuration. */
 function processesOf(folder: string): string[] {
@@ -64,7 +64,7 @@ test("the first start makes keys and prints a token once; a start after kill -9 
 
   first.child.kill("SIGKILL");
   await first.ended;
-  await expect.poll(() => processesOf(join(dir, "data")), { timeout: 15_000 }).toEqual([]);
+  await expect.poll(() => processesOf(join(dir, "data")), { timeout: 60_000 }).toEqual([]);
 
   const second = start("--port", String(port));
   await running(second);

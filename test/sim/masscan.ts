@@ -31,7 +31,7 @@ export function masscanProgram(child: Child): void {
   const wish = readWish(child);
   if (child.argv.includes("--echo")) {
     // What it would do is decided here: a stubborn one stays so for the run that follows.
-    child.owner.stubborn = place.nextLie(child.simulation.random) === "stubborn";
+    child.owner.stubborn = place.isStubborn(child.simulation.random);
     child.say(echoText(child.owner.stubborn ? { ...wish, ratePps: wish.ratePps + 1 } : wish));
     child.exit(0);
     return;

@@ -113,8 +113,4 @@ export const MUTANTS: readonly Mutant[] = [
     name: "nothing-is-closed",
     edits: [{ file: DEFERRED, from: "where c.id = unhex(?3) and c.done = 1", to: "where c.id = unhex(?3) and c.done = 9" }],
   },
-  {
-    name: "chain-not-needed",
-    edits: [{ file: "migrations/ledger/0000_facts.sql", from: "AND r.rseq <= f.upto))", to: "AND r.rseq <= f.upto + 1000))" }],
-  },
 ];

@@ -44,6 +44,11 @@ export class Place {
     this.truth = truth;
   }
 
+  /** Whether the next masscan is one that does not do as it is told. */
+  isStubborn(random: Random): boolean {
+    return this.lies.includes("stubborn") && random.chance(this.lieChance);
+  }
+
   /** How the next run goes; null is honest. */
   nextLie(random: Random): Lie | null {
     return this.lies.length > 0 && random.chance(this.lieChance) ? random.pick(this.lies) : null;

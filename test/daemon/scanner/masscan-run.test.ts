@@ -92,7 +92,8 @@ describe("a masscan run", () => {
     const pokeFile = join(await ownDirectory(), "poked");
     const { outcome, evidence } = await run({ masscan: { untilPoked: pokeFile }, prober: { pokeFile } });
     expect(outcome).toEqual({ kind: "complete" });
-    expect(evidence.pokes).toBe(1);
+    // A slow machine may poke again before the first poke is felt; three would have killed it.
+    expect([1, 2, 3]).toContain(evidence.pokes);
   });
 
   test("that does not react to three pokes is killed, even when it ignores SIGTERM", async () => {
