@@ -44,9 +44,11 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   const standUp = async (): Promise<boolean> =>
     steps.run("log", async () => {
       const begun = lease.term();
-      // A log that was made without fsync may be gone after a power failure: this commit is made to last like any other.
+      // What was committed without fsync may be gone after a power failure: a log that nobody makes again, or a lease whose
+      // epoch another keeper then gets too. The renewal is a commit that makes both last.
       await deps.durability.check();
       await deps.ledger.ensureLog(() => Buffer.from(deps.randomBytes(16)).toString("hex"));
+      await lease.renew();
       if ((await deps.durability.check()) === "restored") await lease.renew();
       term = begun;
       ingest.start();

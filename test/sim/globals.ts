@@ -5,6 +5,7 @@ import { simulation, type Task } from "./engine.ts";
  * the globals, and so needs no seams of its own. Only for processes that do nothing else.
  */
 export function replaceGlobals(): void {
+  process.on("unhandledRejection", (error) => simulation().fail(`a rejection that nobody handled: ${String(error)}`));
   Object.assign(globalThis, { setTimeout: startTimer, setInterval: startInterval, clearTimeout: stopTimer, clearInterval: stopTimer });
   performance.now = () => simulation().nowMs;
   Date.now = () => simulation().epochMs + (simulation().owners.getStore()?.skewMs() ?? 0);

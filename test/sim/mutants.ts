@@ -90,6 +90,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       { file: "scanner-daemon/keeper/keeper.ts", from: "await deps.durability.check();\n", to: "\n" },
       { file: "scanner-daemon/keeper/keeper.ts", from: 'if ((await deps.durability.check()) === "restored") await lease.renew();', to: "" },
+      { file: "scanner-daemon/keeper/keeper.ts", from: "await lease.renew();", to: "" },
       { file: "scanner-daemon/keeper/keeper.ts", from: "active && term === lease.term()", to: "active" },
     ],
   },

@@ -33,7 +33,7 @@ export class Oracle {
     };
   }
 
-  /** Safety that can be told at any moment: no service that was open all the time may be missed. */
+  /** Safety that can be told at any moment: a plan has one job at a time, and no service that was open all the time may be missed. */
   #onWrite(statements: readonly Sql[]): void {
     const { ledger, simulation } = this.#world;
     if (statements.some(({ sql }) => sql.startsWith("insert into job("))) {
@@ -41,6 +41,8 @@ export class Oracle {
         const id = String(row["id"]);
         if (!this.#plannedAtMs.has(id)) this.#plannedAtMs.set(id, simulation.nowMs);
       }
+      const [twice] = ledger.read("select plan from job where ended_at_ms is null group by plan_id having count(*) > 1");
+      if (twice !== undefined) simulation.fail(`two jobs of plan ${String(twice["plan"])} run at one time`);
     }
     if (statements.some(({ sql }) => sql.includes("into miss("))) this.#judgeMisses();
   }

@@ -57,9 +57,9 @@ async function addPlans({ api, playground }: Stage): Promise<void> {
   await api.post("/v1/groups", { name: "pair", members: [{ scanner: "s1" }, { scanner: "s2" }] });
   const common = { include: ["lab"], ports: playground.ports.join(), group: "pair", engine, confirm: false };
   // Eight tiles show sharding and tile-wise progress; the slow plan leaves time to kill a scanner; one large tile saves fixed seconds.
-  await api.post("/v1/plans", { ...common, name: "lab-scan", rateLimitPps: 6_000, pairsMax: 11_000, closeAfter: CLOSE_AFTER });
+  await api.post("/v1/plans", { ...common, name: "lab-scan", rateLimitPps: 4_000, pairsMax: 11_000, closeAfter: CLOSE_AFTER });
   await api.post("/v1/plans", { ...common, name: "lab-slow", rateLimitPps: SLOW_PPS[engine], pairsMax: 11_000, closeAfter: 1 });
-  await api.post("/v1/plans", { ...common, name: "lab-again", rateLimitPps: 10_000, pairsMax: 100_000, closeAfter: CLOSE_AFTER });
+  await api.post("/v1/plans", { ...common, name: "lab-again", rateLimitPps: 8_000, pairsMax: 100_000, closeAfter: CLOSE_AFTER });
 }
 
 async function playPhases(stage: Stage): Promise<Omit<DemoResult, "seconds">> {
