@@ -194,17 +194,17 @@ class MasscanRun {
       return;
     }
     if (leftS > 0) child.after(1_000, () => this.#wait(leftS - 1, percent));
-    else if (random.chance(child.owner.place.hangChance)) this.#hang(-1);
+    else if (random.chance(child.owner.place.hangChance)) this.#hang(-1, percent);
     else child.after(1_000, () => child.exit(0));
   }
 
   /** It leaves only when a packet arrives; on a quiet link that is one that somebody draws. */
-  #hang(leftS: number): void {
+  #hang(leftS: number, percent: number): void {
     const child = this.#child;
     child.owner.onPoke = () => {
       if (child.simulation.random.chance(0.7)) child.after(1, () => child.exit(0));
     };
-    child.warn(`rate:  0.00-kpps, 100.00% done, waiting ${leftS}-secs, found=${this.#found}\r`);
-    child.after(1_000, () => this.#hang(leftS - 1));
+    child.warn(`rate:  0.00-kpps, ${percent.toFixed(2)}% done, waiting ${leftS}-secs, found=${this.#found}\r`);
+    child.after(1_000, () => this.#hang(leftS - 1, percent));
   }
 }
