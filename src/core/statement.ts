@@ -1,5 +1,6 @@
 import { canonicalJson } from "./canonical.ts";
 import type { Assignment } from "./messages/job.ts";
+import type { ConfirmOrder } from "./messages/probe.ts";
 import type { Statement } from "./messages/record.ts";
 
 /** SHA-256 as 64 lower-case hex digits; a string is hashed as its UTF-8 bytes. Passed in: core has no crypto. */
@@ -18,6 +19,12 @@ export function signedText(id: string): string {
 /** What a keeper signs (as UTF-8) before it puts an assignment on the work queue. */
 export function assignmentSignedText(assignment: Assignment): string {
   return `portolan/assignment/1\n${canonicalJson(assignment)}`;
+}
+
+/** What a keeper signs (as UTF-8) before it sends a confirm order; a signature that is there already is left out. */
+export function confirmOrderSignedText(order: Omit<ConfirmOrder, "signature">): string {
+  const unsigned = Object.entries(order).filter(([name]) => name !== "signature");
+  return `portolan/confirm-order/1\n${canonicalJson(Object.fromEntries(unsigned))}`;
 }
 
 /** One link of a log: `previous` is the chain hash of `rseq - 1`, "" at `rseq` 0. */

@@ -104,16 +104,22 @@ export async function applyPeer(
 
 function acceptStatements(head: Head, fresh: readonly Positioned[], context: AcceptContext): Sql[] {
   const stampMs = fresh.at(-1)?.acceptance.stampMs ?? head.stampMs;
+  const looks = JSON.stringify((context.looks ?? []).map(({ job, tile, open, missed, overruled }) => [job, tile, open, missed, overruled]));
+  const look: Sql = {
+    sql: `insert into tile_look(job, tile, open, missed, overruled) select unhex(value->>0), value->>1, value->>2, value->>3, value->>4 from json_each(?1) where true
+      on conflict do update set open = excluded.open, missed = excluded.missed, overruled = excluded.overruled`,
+    args: [looks],
+  };
   const finishes = (context.finishes ?? []).map(({ id, result }) => ({
     sql: "update inbox set done_at_ms = ?2, result = ?3 where id = ?1 and done_at_ms is null",
     args: [id, context.nowMs, JSON.stringify({ ok: true, result })],
   }));
   const proof = head.isGuess ? [proveHead(head, fresh)] : [];
-  return [claimLease(context.epoch, stampMs), ...proof, ...recordStatements(fresh, context, project), ...finishes, ...SETTLE];
+  return [claimLease(context.epoch, stampMs), ...proof, ...recordStatements(fresh, context, project), look, ...finishes, ...SETTLE];
 }
 
 /** What a peer accepted is kept even when it means nothing here: a gap in its log would stop all closing. */
-function projectIfValid(positioned: Positioned, sha256: Sha256Hex): Sql[] {
+export function projectIfValid(positioned: Positioned, sha256: Sha256Hex): Sql[] {
   try {
     return project(positioned, sha256);
   } catch (error) {
@@ -128,6 +134,9 @@ function recordStatements(
   projection: typeof project,
 ): Sql[] {
   const stamps = positioned.map(({ acceptance }) => [acceptance.log, acceptance.stampMs]);
+  const signers = positioned
+    .filter(({ item }) => SCANNER_KINDS.has(item.statement.kind))
+    .map(({ item, acceptance }) => [item.author.publicKey, item.author.name, acceptance.stampMs]);
   return [
     ...positioned.map((one) => insertRecord(one, context.compress)),
     {
@@ -135,9 +144,17 @@ function recordStatements(
         where id in (select value->>0 from json_each(?1))`,
       args: [JSON.stringify(stamps)],
     },
+    {
+      sql: `insert into signer(key, name, last_stamp_ms) select value->>0, value->>1, max(value->>2) from json_each(?1) where true group by 1
+        on conflict do update set last_stamp_ms = max(last_stamp_ms, excluded.last_stamp_ms)`,
+      args: [JSON.stringify(signers)],
+    },
     ...positioned.flatMap((one) => projection(one, context.sha256)),
   ];
 }
+
+/** What scanners say themselves. */
+const SCANNER_KINDS: ReadonlySet<string> = new Set(["part", "report", "probe"]);
 
 async function readHead(database: Database, items: readonly AcceptItem[]): Promise<Head> {
   const [logs, held] = await database.batch(

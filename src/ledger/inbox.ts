@@ -1,7 +1,7 @@
 import { PortolanError } from "../core/errors.ts";
 import { type Database, numberOf, optionalTextOf, textOf } from "./database.ts";
 import { claimLease } from "./settle.ts";
-import type { Command, CommandKind, CommandResult } from "./types.ts";
+import { type Command, COMMAND_KINDS, type CommandKind, type CommandResult } from "./types.ts";
 
 /** More than that wait only when no keeper works. */
 const WAITING_MAX = 1_000;
@@ -93,7 +93,8 @@ export async function finishCommand(
 }
 
 function parseKind(kind: string): CommandKind {
-  if (kind === "start-job" || kind === "cancel-job") return kind;
+  const known = COMMAND_KINDS.find((one) => one === kind);
+  if (known !== undefined) return known;
   throw new PortolanError("internal", `the inbox holds a command of the unknown kind "${kind}"`);
 }
 

@@ -18,7 +18,8 @@ import {
 
 const JOB_COLUMNS = `lower(hex(j.id)) as id, j.plan, j.scanner_group, j.home, j.cause, j.planned_at_ms, j.deadline_at_ms, j.ended_at_ms,
   j.tiles, j.tiles_complete, j.tiles_abandoned, j.pairs,
-  (select a.cause || ': ' || a.detail from tile_abandoned a where a.job = j.id order by a.rec limit 1) as why`;
+  j.paused, coalesce((select b.why from job_blocked b where j.ended_at_ms is null and b.id = j.id),
+    (select a.cause || ': ' || a.detail from tile_abandoned a where a.job = j.id order by a.rec limit 1)) as why`;
 
 /** See `LedgerReader.listJobs`. */
 export async function listJobs(
@@ -71,7 +72,7 @@ export async function listTiles(database: Database, query: { job: string; limit?
     [
       {
         sql: `select t.n, t.state, t.shards, t.shards_left, t.pairs, t.engine,
-            (select min(c.held) from tile_complete c where c.job = t.job and c.tile = t.n) as held
+            (select min(c.held) from tile_complete c where c.job = t.job and c.tile = t.n and c.done = 5) as held
           from tile t where t.job = unhex(?1) and t.n > ?2 order by t.n limit ?3`,
         args: [query.job, after, limit + 1],
       },
@@ -85,12 +86,14 @@ export async function listTiles(database: Database, query: { job: string; limit?
 export async function listShards(database: Database, query: ShardQuery): Promise<Page<ShardRow>> {
   const limit = limitOf(query.limit);
   const [tile, shard] = query.cursor === undefined ? [-1, "0"] : pairCursor(query.cursor);
-  const only = query.tile === undefined ? "" : "and a.tile = ?6";
+  const only = `${query.tile === undefined ? "" : "and a.tile = ?6"} ${query.state === undefined ? "" : SHARD_CONDITIONS[query.state]}`;
   const args = [query.job, tile, Number(shard), limit + 1, query.nowMs - PROGRESS_FRESH_MS];
   const [rows] = await database.batch(
     [
       {
-        sql: `select a.tile, a.shard, a.scanner, a.attempt, a.state, a.problem, t.state as tile_state, p.body as live,
+        sql: `select a.tile, a.shard, a.scanner, a.attempt, a.state, a.problem, t.state as tile_state,
+            iif(a.state = 1, (select r.sightings from report r where r.job = a.job and r.tile = a.tile and r.shard = a.shard and r.complete = 1 and r.void = 0
+              order by r.id limit 1), null) as sightings, p.body as live,
             coalesce((select m.region from job_member m where m.job = a.job and m.scanner = a.scanner), '') as region
           from assignment a cross join tile t on t.job = a.job and t.n = a.tile
             left join progress p on p.job = a.job and p.tile = a.tile and p.shard = a.shard and p.attempt = a.attempt and p.at_ms > ?5
@@ -102,6 +105,15 @@ export async function listShards(database: Database, query: ShardQuery): Promise
   );
   return page((rows ?? []).map(shardOf), limit, (last) => `${last.tile}.${last.shard}`);
 }
+
+/** As `shardStateOf` tells them apart. */
+const SHARD_CONDITIONS: Readonly<Record<ShardState, string>> = {
+  complete: "and a.state = 1",
+  abandoned: "and a.state = 0 and t.state = 2",
+  running: "and a.state = 0 and t.state <> 2 and p.body is not null",
+  partial: `and a.state = 0 and t.state <> 2 and p.body is null and a.attempt > ${ATTEMPTS_MAX}`,
+  waiting: `and a.state = 0 and t.state <> 2 and p.body is null and a.attempt <= ${ATTEMPTS_MAX}`,
+};
 
 function jobOf(row: SqlRow): Job {
   const total = numberOf(row, "tiles");
@@ -115,6 +127,7 @@ function jobOf(row: SqlRow): Job {
     home: textOf(row, "home"),
     cause: jobSpecSchema.shape.cause.parse(textOf(row, "cause")),
     state,
+    paused: numberOf(row, "paused") === 1,
     why: optionalTextOf(row, "why"),
     plannedAtMs: numberOf(row, "planned_at_ms"),
     deadlineAtMs: numberOf(row, "deadline_at_ms"),
@@ -164,7 +177,7 @@ function shardOf(row: SqlRow): ShardRow {
     }),
     percent: complete ? 100 : (live?.percent ?? null),
     ratePps: live?.ratePps ?? null,
-    found: live?.found ?? null,
+    found: row["sightings"] === null ? (live?.found ?? null) : numberOf(row, "sightings"),
     remainingS: live?.remainingS ?? null,
     problem: optionalTextOf(row, "problem"),
   };

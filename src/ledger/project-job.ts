@@ -5,7 +5,10 @@ import { protocolNumber } from "../core/port.ts";
 import type { Sha256Hex } from "../core/statement.ts";
 import { type Tile, tilingOf } from "../core/tile.ts";
 import type { Sql } from "./database.ts";
+import { projectLayout } from "./layout.ts";
+import { refoldPaused } from "./project-control.ts";
 import { REFOLD_ASSIGNMENTS } from "./project-report.ts";
+import { insertFrontier } from "./frontier.ts";
 
 /** Rows that one window of tile cutting writes at most (a window has at least one tile). */
 const WINDOW_ROWS_MAX = 6_000;
@@ -14,7 +17,6 @@ const WINDOW_ROWS_MAX = 6_000;
 export function projectJob(id: string, spec: JobSpec, sha256: Sha256Hex): Sql[] {
   const tiling = tilingOf(spec);
   const pairs = tiling.pairs > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(tiling.pairs);
-  const logs = JSON.stringify(Object.entries(spec.frontier));
   return [
     {
       sql: `insert into job(id, plan_id, plan, scanner_group, home, cause, close_after, confirm, planned_at_ms, deadline_at_ms, pairs, tiles)
@@ -38,12 +40,14 @@ export function projectJob(id: string, spec: JobSpec, sha256: Sha256Hex): Sql[] 
       sql: "insert into job_member(job, region, scanner) select unhex(?1), value->>0, value->>1 from json_each(?2) where true on conflict do nothing",
       args: [id, JSON.stringify(spec.members.map(({ region, scanner }) => [region, scanner]))],
     },
-    { sql: "insert into log(id) select value->>0 from json_each(?1) where true on conflict do nothing", args: [logs] },
     {
-      sql: `insert into frontier(rec, log, upto) select unhex(?1), l.n, value->>1 from json_each(?2) cross join log l on l.id = value->>0
-        where true on conflict do nothing`,
-      args: [id, logs],
+      sql: "insert into job_region(job, region, listed) select unhex(?1), value, 1 from json_each(?2) where true on conflict do nothing",
+      args: [id, JSON.stringify(spec.regions)],
     },
+    { sql: "insert into job_region(job, region, listed) values (unhex(?1), ?2, 0) on conflict do nothing", args: [id, spec.home] },
+    refoldPaused(id),
+    ...insertFrontier(id, spec.frontier),
+    ...projectLayout(id, spec, sha256),
     ...cutTiles(id, spec, 0, sha256),
   ];
 }
@@ -73,13 +77,15 @@ export function cutTiles(id: string, spec: JobSpec, first: number, sha256: Sha25
       window.tiles,
     ),
     rows(
-      "insert into assignment(job, tile, shard, scanner) select unhex(?1), value->>0, value->>1, value->>2 from json_each(?2) where true on conflict do nothing",
+      "insert into assignment(job, tile, shard, scanner, original) select unhex(?1), value->>0, value->>1, value->>2, value->>2 from json_each(?2) where true on conflict do nothing",
       window.assignments,
     ),
     { sql: "update job set tiles_made = max(tiles_made, ?2) where id = unhex(?1)", args: [id, next] },
     // What came before the job did.
     {
-      sql: `${REFOLD_ASSIGNMENTS} where job = unhex(?1) and tile >= ?2 and tile < ?3 and exists (select 1 from report r where r.job = assignment.job and r.tile = assignment.tile and r.shard = assignment.shard)`,
+      sql: `${REFOLD_ASSIGNMENTS} where job = unhex(?1) and tile >= ?2 and tile < ?3 and (
+        exists (select 1 from report r where r.job = assignment.job and r.tile = assignment.tile and r.shard = assignment.shard)
+        or exists (select 1 from reassignment r where r.job = assignment.job and r.tile = assignment.tile and r.shard = assignment.shard))`,
       args: [id, first, next],
     },
     {

@@ -1,27 +1,35 @@
-import type { TileAbandoned, TileComplete } from "../core/messages/record.ts";
+import type { Release, TileAbandoned, TileComplete } from "../core/messages/record.ts";
 import type { Report } from "../core/messages/report.ts";
 import type { Sql } from "./database.ts";
 
+/** Why nothing of a report counts whose key was revoked. */
+export const REVOKED = "the key that signed it was revoked";
+
 const OF_SHARD = "from report r where r.job = assignment.job and r.tile = assignment.tile and r.shard = assignment.shard";
+const GIVEN = "from reassignment g where g.job = assignment.job and g.tile = assignment.tile and g.shard = assignment.shard";
 const GOOD = "r.complete = 1 and r.void = 0";
+const GIVEN_ATTEMPT = `coalesce((select max(g.attempt) ${GIVEN}), 1)`;
 
 /**
- * Sets assignments to what the reports about them say, whatever order they came in: complete by any good report, else due
- * as attempt (last failed one) + 1, after a wait that doubles from 2 s. A `where` follows.
+ * Sets assignments to what the reports and reassignments about them say, whatever order they came in: complete by any good
+ * report, else due as attempt (last failed one) + 1, after a wait that doubles from 2 s, or at once as the attempt that was
+ * last given to another member, if that is higher. A `where` follows.
  */
 export const REFOLD_ASSIGNMENTS = `update assignment set
+  scanner = coalesce((select g.scanner ${GIVEN} order by g.attempt desc, g.rec limit 1), original),
   state = exists (select 1 ${OF_SHARD} and ${GOOD}),
-  attempt = coalesce((select max(r.attempt) ${OF_SHARD} and ${GOOD}), (select max(r.attempt) + 1 ${OF_SHARD}), 1),
-  retry_at_ms = coalesce((select max(r.stamp_ms) + 1000 * (1 << min(6, max(r.attempt))) ${OF_SHARD}), 0),
+  attempt = coalesce((select max(r.attempt) ${OF_SHARD} and ${GOOD}), max(coalesce((select max(r.attempt) + 1 ${OF_SHARD}), 1), ${GIVEN_ATTEMPT})),
+  retry_at_ms = coalesce((select iif(max(r.attempt) < ${GIVEN_ATTEMPT}, 0, max(r.stamp_ms) + 1000 * (1 << min(6, max(r.attempt)))) ${OF_SHARD}), 0),
   problem = (select r.problem ${OF_SHARD} and not (${GOOD}) order by r.attempt desc, r.id limit 1)`;
 
-/** A report, its parts by name, and what it does to its shard. Two reports of one run void each other's coverage. */
-export function projectReport(id: string, report: Report, stampMs: number): Sql[] {
+/** A report, its parts by name, and what it does to its shard. Two reports of one key and run void each other's coverage. */
+export function projectReport(id: string, report: Report, signer: string, stampMs: number): Sql[] {
   const { key, outcome } = report;
   return [
     {
-      sql: `insert into report(id, job, tile, shard, attempt, scanner, run, complete, problem, stamp_ms)
-        values (unhex(?1), unhex(?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) on conflict do nothing`,
+      sql: `insert into report(id, job, tile, shard, attempt, scanner, signer, run, complete, void, problem, sightings, probes_sent, started_at_ms, ended_at_ms, stamp_ms)
+        select unhex(?1), unhex(?2), ?3, ?4, ?5, ?6, s.n, ?7, ?8, iif(s.revoked > 0, 2, 0), iif(s.revoked > 0, '${REVOKED}', ?9), ?11, ?12, ?13, ?14, ?10
+        from signer s where s.key = ?15 on conflict do nothing`,
       args: [
         id,
         key.job,
@@ -33,6 +41,11 @@ export function projectReport(id: string, report: Report, stampMs: number): Sql[
         outcome.kind === "complete" ? 1 : 0,
         outcome.kind === "complete" ? null : (outcome.reasons[0] ?? null),
         stampMs,
+        report.sightings,
+        report.probesSent,
+        report.startedAtMs,
+        report.endedAtMs,
+        signer,
       ],
     },
     {
@@ -40,8 +53,8 @@ export function projectReport(id: string, report: Report, stampMs: number): Sql[
       args: [id, JSON.stringify(report.parts.map((part) => part.id))],
     },
     {
-      sql: `update report set void = 1, problem = 'two different reports have one run id'
-        where run = ?1 and void = 0 and exists (select 1 from report o where o.run = ?1 and o.id <> report.id)`,
+      sql: `update report set void = void | 1, problem = 'two different reports have one run id'
+        where run = ?1 and void & 1 = 0 and exists (select 1 from report o where o.run = ?1 and o.signer = report.signer and o.id <> report.id)`,
       args: [report.runId],
     },
     {
@@ -49,12 +62,14 @@ export function projectReport(id: string, report: Report, stampMs: number): Sql[
       args: [report.runId],
     },
     {
-      sql: `update tile_complete set done = 2, cursor = null where done in (1, 3)
-        and id in (select n.tc from report r cross join tile_need n on n.report = r.id where r.run = ?1 and r.void = 1)`,
+      sql: `${VOID_TILES} and id in (select n.tc from report r cross join tile_need n on n.report = r.id where r.run = ?1 and r.void > 0)`,
       args: [report.runId],
     },
   ];
 }
+
+/** Tile-completes whose reports became void, and that counted or waited: never again. A condition follows. */
+export const VOID_TILES = "update tile_complete set done = iif(done = 0, 4, 2), cursor = null where done in (0, 1, 3)";
 
 /** A tile-complete with what it names. One that does not name exactly the shards 1 … n never counts. */
 export function projectTileComplete(id: string, { job, tile, reports, held }: TileComplete): Sql[] {
@@ -62,7 +77,8 @@ export function projectTileComplete(id: string, { job, tile, reports, held }: Ti
   const whole = named.size === reports.length && Math.max(...named) === named.size;
   return [
     {
-      sql: "insert into tile_complete(id, job, tile, shards, held) values (unhex(?1), unhex(?2), ?3, ?4, ?5) on conflict do nothing",
+      sql: `insert into tile_complete(id, job, tile, shards, held, done)
+        select unhex(?1), unhex(?2), ?3, ?4, ?5, iif(?5 is null or exists (select 1 from tile_release where tc = unhex(?1)), 0, 5) where true on conflict do nothing`,
       args: [id, job, tile, whole ? named.size : 0, held],
     },
     {
@@ -70,6 +86,24 @@ export function projectTileComplete(id: string, { job, tile, reports, held }: Ti
       args: [id, JSON.stringify(reports.map(({ shard, id: report }) => [shard, report]))],
     },
     { sql: "update tile set state = 1 where job = unhex(?1) and n = ?2 and state <> 1", args: [job, tile] },
+    // The brake holds the tile, not only this record.
+    {
+      sql: `update tile_complete set done = 2, cursor = null where job = unhex(?1) and tile = ?2 and done in (1, 3)
+        and exists (select 1 from tile_complete h where h.job = unhex(?1) and h.tile = ?2 and h.done = 5)`,
+      args: [job, tile],
+    },
+  ];
+}
+
+/** A held tile-complete counts from now on, or as soon as it comes. */
+export function projectRelease(id: string, { job, tile, tileComplete, cause, by, agreeing }: Release): Sql[] {
+  return [
+    {
+      sql: `insert into tile_release(tc, rec, job, tile, cause, said_by, agreeing)
+        values (unhex(?1), unhex(?2), unhex(?3), ?4, ?5, ?6, unhex(?7)) on conflict do nothing`,
+      args: [tileComplete, id, job, tile, cause, by, agreeing],
+    },
+    { sql: "update tile_complete set done = 0 where id = unhex(?1) and done = 5", args: [tileComplete] },
   ];
 }
 

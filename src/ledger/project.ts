@@ -6,7 +6,10 @@ import type { Outcome, Report } from "../core/messages/report.ts";
 import type { Sha256Hex } from "../core/statement.ts";
 import type { Sql } from "./database.ts";
 import { projectJob } from "./project-job.ts";
-import { projectReport, projectTileAbandoned, projectTileComplete } from "./project-report.ts";
+import { projectJobControl, projectReassignment, projectScannerLost } from "./project-control.ts";
+import { projectProbe, projectRevoke } from "./project-probe.ts";
+import { projectRelease, projectReport, projectTileAbandoned, projectTileComplete } from "./project-report.ts";
+import { upsertSightings } from "./sightings.ts";
 import type { AcceptItem } from "./types.ts";
 
 /** A record with its position. */
@@ -53,15 +56,27 @@ export function project(positioned: Positioned, sha256: Sha256Hex): Sql[] {
     case "job":
       return projectJob(id, statement.content, sha256);
     case "part":
-      return [upsertSightings(positioned, 1)];
+      return [upsertSightings(sightingTable(item), acceptance, item.author.publicKey)];
     case "upload":
-      return [upsertSightings(positioned, 0)];
+      return [upsertSightings(sightingTable(item), acceptance, null)];
     case "report":
-      return projectReport(id, countedReport(statement.content, item.judged), acceptance.stampMs);
+      return projectReport(id, countedReport(statement.content, item.judged), item.author.publicKey, acceptance.stampMs);
     case "tile-complete":
       return projectTileComplete(id, statement.content);
     case "tile-abandoned":
       return projectTileAbandoned(id, statement.content);
+    case "probe":
+      return projectProbe(id, statement.content, item.author.publicKey, acceptance);
+    case "release":
+      return projectRelease(id, statement.content);
+    case "scanner-lost":
+      return projectScannerLost(statement.content, acceptance.stampMs);
+    case "reassignment":
+      return projectReassignment(id, statement.content);
+    case "revoke":
+      return projectRevoke(statement.content);
+    case "job-control":
+      return projectJobControl(id, statement.content, acceptance);
   }
 }
 
@@ -75,53 +90,4 @@ function sightingTable(item: AcceptItem): SightingTable {
   if (item.sightings !== undefined) return item.sightings;
   if (item.payload === null) throw new PortolanError("invalid", `the ${item.statement.kind} ${item.id} has no payload`);
   return decodeSightingTable(item.payload);
-}
-
-// The rows travel as one blob of rows of one length: 16 bytes of address, then decimal digits, which `cast` reads from a
-// blob too: protocol × 65536 + port, seconds after the earliest row. That is cheaper than JSON on both sides. They are in
-// the order of the primary key, because unsorted ones would dirty nearly every page.
-const ADDRESS_BYTES = 16;
-const SERVICE_DIGITS = 7;
-const TIME_AT = ADDRESS_BYTES + SERVICE_DIGITS;
-
-const UPSERT_SIGHTINGS = `with recursive place(at) as (select 1 where length(?1) > 0 union all select at + ?6 from place where at + ?6 < length(?1))
-  insert into sighting(ip, port, proto, log, first_at_s, last_at_s, last_rseq, vantage)
-  select substr(?1, at, 16), cast(substr(?1, at + 16, 7) as integer) & 65535, cast(substr(?1, at + 16, 7) as integer) >> 16,
-    (select n from log where id = ?2), ?5 + cast(substr(?1, at + 23, ?6 - 23) as integer), ?5 + cast(substr(?1, at + 23, ?6 - 23) as integer), ?3, ?4
-  from place where true
-  on conflict do update set first_at_s = min(first_at_s, excluded.first_at_s), last_at_s = max(last_at_s, excluded.last_at_s),
-    last_rseq = max(last_rseq, excluded.last_rseq), vantage = max(vantage, excluded.vantage)`;
-
-function upsertSightings({ item, acceptance }: Positioned, vantage: 0 | 1): Sql {
-  const table = sightingTable(item);
-  const earliestS = table.observedAtS.reduce((earliest, at) => Math.min(earliest, at), table.observedAtS[0] ?? 0);
-  const latestS = table.observedAtS.reduce((latest, at) => Math.max(latest, at), earliestS);
-  const rowBytes = TIME_AT + String(latestS - earliestS).length;
-  return {
-    sql: UPSERT_SIGHTINGS,
-    args: [packRows(table, earliestS, rowBytes), acceptance.log, acceptance.rseq, vantage, earliestS, rowBytes],
-  };
-}
-
-function packRows({ count, addresses, ports, protocols, observedAtS }: SightingTable, earliestS: number, rowBytes: number): Uint8Array {
-  const bytes = new Uint8Array(count * rowBytes);
-  for (let row = 0; row < count; row += 1) {
-    const at = row * rowBytes;
-    for (let byte = 0; byte < ADDRESS_BYTES; byte += 1) bytes[at + byte] = addresses[row * ADDRESS_BYTES + byte] ?? 0;
-    writeDigits(bytes, at + ADDRESS_BYTES, at + TIME_AT, (protocols[row] ?? 0) * 65_536 + (ports[row] ?? 0));
-    writeDigits(bytes, at + TIME_AT, at + rowBytes, (observedAtS[row] ?? 0) - earliestS);
-  }
-  return bytes;
-}
-
-const DIGIT_ZERO = 48;
-
-/** Decimal digits with zeros in front, up to `end` (exclusive). */
-function writeDigits(bytes: Uint8Array, begin: number, end: number, value: number): void {
-  let rest = value;
-  for (let at = end - 1; at >= begin; at -= 1) {
-    const tenth = Math.floor(rest / 10);
-    bytes[at] = DIGIT_ZERO + rest - tenth * 10;
-    rest = tenth;
-  }
 }

@@ -2,8 +2,8 @@ import { addressFromHex, addressToHex, formatAddress, parseAddress } from "../co
 import { PortolanError } from "../core/errors.ts";
 import { protocolNumber, protocolOf } from "../core/port.ts";
 import { type Database, numberOf, optionalTextOf, type Sql, type SqlRow, type SqlValue, textOf } from "./database.ts";
-import { limitOf, numberedCursor, page } from "./page.ts";
-import type { Change, Page, PortCount, Service, ServiceCounts, ServiceQuery, ServiceState } from "./types.ts";
+import { limitOf, page } from "./page.ts";
+import type { Page, PortCount, Service, ServiceCounts, ServiceQuery, ServiceState } from "./types.ts";
 
 const STATES: readonly ServiceState[] = ["open", "missing", "closed"];
 const SERVICES_OF_HOST_MAX = 1_000;
@@ -11,7 +11,9 @@ const SERVICES_OF_HOST_MAX = 1_000;
 const COLUMNS = `lower(hex(s.ip)) as ip, s.port, s.proto, s.state, s.known, s.reopened, s.since_ms,
   (select json_array(min(g.first_at_s), max(g.last_at_s)) from sighting g where g.ip = s.ip and g.port = s.port and g.proto = s.proto) as seen,
   (select json_group_array(distinct l.region) from sighting g cross join log l on l.n = g.log
-    where g.ip = s.ip and g.port = s.port and g.proto = s.proto and g.vantage = 1) as regions`;
+    where g.ip = s.ip and g.port = s.port and g.proto = s.proto and g.own_rseq >= 0) as regions,
+  not exists (select 1 from sighting g left join signer k on k.n = g.signer
+    where g.ip = s.ip and g.port = s.port and g.proto = s.proto and coalesce(k.revoked, 0) = 0) as tainted`;
 
 /** See `LedgerReader.listServices`: ordered by (address, port, protocol). */
 export async function listServices(database: Database, query: ServiceQuery): Promise<Page<Service>> {
@@ -28,20 +30,36 @@ export async function listServices(database: Database, query: ServiceQuery): Pro
 export function servicesSql(query: ServiceQuery, limit: number): Sql {
   const args: SqlValue[] = [];
   const bind = (value: SqlValue): string => `?${args.push(value)}`;
-  const where = [stateCondition(query.state ?? "active", query.known ?? "hide")];
-  if (query.range !== undefined) {
-    where.push(`s.ip >= unhex(${bind(addressToHex(query.range.first))}) and s.ip <= unhex(${bind(addressToHex(query.range.last))})`);
-  }
-  if (query.port !== undefined) where.push(`s.port = ${bind(query.port)}`);
-  if (query.protocol !== undefined) where.push(`s.proto = ${bind(protocolNumber(query.protocol))}`);
+  const where = [stateCondition(query.state, query.known ?? "hide"), ...placeConditions(query, bind)];
   if (query.cursor !== undefined) where.push(cursorCondition(query.cursor, query.port !== undefined, bind));
   const order = query.port === undefined ? "s.ip, s.port, s.proto" : "s.ip, s.proto";
   return { sql: `select ${COLUMNS} from service s where ${where.join(" and ")} order by ${order} limit ${bind(limit)}`, args };
 }
 
+/** See `LedgerReader.countKnown`: from the tally, or within a range from the index of known-good services. */
+export async function countKnown(database: Database, query: ServiceQuery): Promise<number> {
+  const args: SqlValue[] = [];
+  const places = placeConditions(query, (value) => `?${args.push(value)}`);
+  const where = [stateCondition(query.state, "only"), ...places].join(" and ");
+  const counted =
+    query.range === undefined ? "coalesce(sum(s.n), 0) as n from tally s" : "count(*) as n from service s indexed by service_good";
+  const [rows] = await database.batch([{ sql: `select ${counted} where ${where}`, args }], "read");
+  return numberOf(rows?.[0], "n");
+}
+
+function placeConditions(query: ServiceQuery, bind: (value: SqlValue) => string): string[] {
+  const where: string[] = [];
+  if (query.range !== undefined) {
+    where.push(`s.ip >= unhex(${bind(addressToHex(query.range.first))}) and s.ip <= unhex(${bind(addressToHex(query.range.last))})`);
+  }
+  if (query.port !== undefined) where.push(`s.port = ${bind(query.port)}`);
+  if (query.protocol !== undefined) where.push(`s.proto = ${bind(protocolNumber(query.protocol))}`);
+  return where;
+}
+
 // The conditions stand literally as in the partial indexes, which are used only then.
-function stateCondition(state: ServiceQuery["state"], known: "hide" | "show"): string {
-  const shown = known === "hide" ? " and s.known = 0" : "";
+function stateCondition(state: ServiceQuery["state"], known: "hide" | "show" | "only"): string {
+  const shown = known === "show" ? "" : ` and s.known = ${known === "only" ? 1 : 0}`;
   switch (state) {
     case "open":
       return `s.state < 2${shown} and s.state = 0`;
@@ -107,34 +125,6 @@ export async function portCounts(database: Database, limit: number): Promise<Por
   }));
 }
 
-/** See `LedgerReader.listChanges`. */
-export async function listChanges(database: Database, query: { limit?: number; cursor?: string }): Promise<Page<Change>> {
-  const limit = limitOf(query.limit);
-  const [rows] = await database.batch(
-    [
-      {
-        sql: "select n, lower(hex(ip)) as ip, port, proto, was, state, at_ms from change where n < ?1 order by n desc limit ?2",
-        args: [query.cursor === undefined ? Number.MAX_SAFE_INTEGER : numberedCursor(query.cursor), limit + 1],
-      },
-    ],
-    "read",
-  );
-  const next = (rows ?? []).length > limit ? String(numberOf(rows?.[limit - 1], "n")) : null;
-  return { items: (rows ?? []).slice(0, limit).map(changeOf), next };
-}
-
-function changeOf(row: SqlRow): Change {
-  const was = row["was"] === null ? null : stateOf(numberOf(row, "was"));
-  const state = stateOf(numberOf(row, "state"));
-  return { ...keyOf(row), was, state, kind: kindOf(was, state), atMs: numberOf(row, "at_ms") };
-}
-
-function kindOf(was: ServiceState | null, state: ServiceState): Change["kind"] {
-  if (was === null) return "observed";
-  if (state !== "open") return state;
-  return was === "closed" ? "reopened" : "seen-again";
-}
-
 function serviceOf(row: SqlRow): Service {
   const [first, last]: [number, number] = JSON.parse(textOf(row, "seen"));
   const regions: string[] = JSON.parse(optionalTextOf(row, "regions") ?? "[]");
@@ -147,10 +137,11 @@ function serviceOf(row: SqlRow): Service {
     changedAtMs: numberOf(row, "since_ms"),
     reopened: numberOf(row, "reopened") === 1,
     known: numberOf(row, "known") === 1,
+    tainted: numberOf(row, "tainted") === 1,
   };
 }
 
-function keyOf(row: SqlRow): Pick<Service, "address" | "protocol" | "port"> {
+export function keyOf(row: SqlRow): Pick<Service, "address" | "protocol" | "port"> {
   return {
     address: formatAddress(addressFromHex(textOf(row, "ip"))),
     protocol: protocolOf(numberOf(row, "proto")),
@@ -158,7 +149,7 @@ function keyOf(row: SqlRow): Pick<Service, "address" | "protocol" | "port"> {
   };
 }
 
-function stateOf(number: number): ServiceState {
+export function stateOf(number: number): ServiceState {
   const state = STATES[number];
   if (state === undefined) throw new PortolanError("internal", `the ledger has a service in the unknown state ${number}`);
   return state;

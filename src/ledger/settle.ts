@@ -17,8 +17,10 @@ const PREFIX = `update log set prefix = (select r.rseq from record r where r.log
   where exists (select 1 from record r where r.log = log.n and r.rseq = log.prefix + 1)`;
 
 // The frontier gate: a tile counts when its job, every report that it names with all parts, and every record at or below
-// the job's frontier are here. It names exactly the shards 1 … n ("shards" is 0 otherwise). The partial index needs "done < 3" literally.
-const READY = `update tile_complete set done = 1 where done < 3 and held is null and done = 0
+// the job's frontier are here, and the brake does not hold the tile (done = 5). It names exactly the shards 1 … n ("shards" is 0
+// otherwise). The partial index needs "done < 3" literally.
+const READY = `update tile_complete set done = 1 where done < 3 and done = 0
+  and not exists (select 1 from tile_complete h where h.job = tile_complete.job and h.tile = tile_complete.tile and h.done = 5)
   and exists (select 1 from tile t where t.job = tile_complete.job and t.n = tile_complete.tile and t.shards = tile_complete.shards)
   and not exists (select 1 from frontier f cross join log l on l.n = f.log where f.rec = tile_complete.job and f.upto > l.prefix)
   and not exists (select 1 from tile_need n where n.tc = tile_complete.id and not exists (select 1 from report r
@@ -26,5 +28,9 @@ const READY = `update tile_complete set done = 1 where done < 3 and held is null
   and not exists (select 1 from tile_need n cross join report_part p on p.report = n.report
     where n.tc = tile_complete.id and not exists (select 1 from record k where k.id = p.part and k.kind = 'part'))`;
 
+// A probe may confirm when every record at or below its order's frontier is here.
+const RIPE = `update probe set done = 1 where done < 3 and done = 0
+  and not exists (select 1 from frontier f cross join log l on l.n = f.log where f.rec = probe.id and f.upto > l.prefix)`;
+
 /** Last statements of every transaction that brings records or tiles, in this order. */
-export const SETTLE: readonly Sql[] = [{ sql: PREFIX }, { sql: READY }];
+export const SETTLE: readonly Sql[] = [{ sql: PREFIX }, { sql: READY }, { sql: RIPE }];

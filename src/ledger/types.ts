@@ -7,6 +7,18 @@ import type { Assignment, JobSpec } from "../core/messages/job.ts";
 import type { Heartbeat, Progress, Receipt } from "../core/messages/bus.ts";
 import type { Acceptance, Author, Statement } from "../core/messages/record.ts";
 import type { Outcome } from "../core/messages/report.ts";
+import type { Certificate } from "../core/certificate/schema.ts";
+import type { ReportQuery, ReportRow, ScannerTotal } from "./accounting.ts";
+import type { DiffPoint, HistoryPageQuery, ServiceDifference, ServiceHistory, ServiceThen } from "./history.ts";
+import type { Labels, LabelsQuery } from "./labels.ts";
+import type { RuleKind, RuleSet } from "./rules.ts";
+import type { Change, ChangeQuery } from "./feed-types.ts";
+import type { StateHash } from "./state-hash.ts";
+import type { StoredReader } from "./stored.ts";
+import type { KeeperQueries, WouldMiss } from "./keeper-types.ts";
+
+export { type Change, CHANGE_KINDS, type ChangeKind, type ChangeQuery } from "./feed-types.ts";
+export type { HeldTile, WouldMiss } from "./keeper-types.ts";
 
 /** A statement on its way into the ledger. The keeper has judged it: signature, shape, payload digest, completeness. */
 export type AcceptItem = {
@@ -36,6 +48,8 @@ export type AcceptContext = {
   readonly compress?: (bytes: Uint8Array) => Uint8Array;
   /** Inbox commands that these records answer: finished in the same transaction. */
   readonly finishes?: readonly { readonly id: string; readonly result: unknown }[];
+  /** What `wouldMiss` counted for the tile-completes among these records: the brake sums it up over the tiles of a job. */
+  readonly looks?: readonly ({ readonly job: string; readonly tile: number } & WouldMiss)[];
 };
 
 /** A record that another ledger accepted. */
@@ -82,7 +96,8 @@ export type RunningJob = {
 };
 
 /** Commands that the API leaves for the keeper. */
-export type CommandKind = "start-job" | "cancel-job";
+export const COMMAND_KINDS = ["start-job", "cancel-job", "pause-job", "resume-job", "release-tile", "rebuild-ledger"] as const;
+export type CommandKind = (typeof COMMAND_KINDS)[number];
 export type Command = { readonly id: string; readonly kind: CommandKind; readonly body: unknown; readonly createdAtMs: number };
 export type CommandResult =
   | { readonly ok: true; readonly result: unknown }
@@ -105,6 +120,8 @@ export type Service = {
   /** Seen again after it had been closed. */
   readonly reopened: boolean;
   readonly known: boolean;
+  /** All who were the last to see it, in each log, signed with keys that are revoked by now. */
+  readonly tainted: boolean;
 };
 
 export type ServiceQuery = {
@@ -114,8 +131,8 @@ export type ServiceQuery = {
   readonly protocol?: Protocol;
   /** `active` (the default) is open and missing. */
   readonly state?: ServiceState | "active" | "all";
-  /** Known-good services: default `hide`. */
-  readonly known?: "hide" | "show";
+  /** Known-good services: default `hide`; `only` leaves the others out. */
+  readonly known?: "hide" | "show" | "only";
   /** 1 … 1,000; default 100. */
   readonly limit?: number;
   /** `next` of the page before. */
@@ -134,17 +151,6 @@ export type PortCount = {
   readonly closed: number;
 };
 
-export type Change = {
-  readonly address: string;
-  readonly protocol: Protocol;
-  readonly port: number;
-  /** Null when the service was not in the register before. */
-  readonly was: ServiceState | null;
-  readonly state: ServiceState;
-  readonly kind: "observed" | "missing" | "closed" | "reopened" | "seen-again";
-  readonly atMs: number;
-};
-
 export type JobState = "running" | "complete" | "incomplete";
 export type Job = {
   readonly id: string;
@@ -153,7 +159,9 @@ export type Job = {
   readonly home: string;
   readonly cause: JobSpec["cause"];
   readonly state: JobState;
-  /** Why it ended incomplete. */
+  /** Its keepers give out none of its shards; what runs goes on. */
+  readonly paused: boolean;
+  /** Why it ended incomplete, or why it cannot go on. */
   readonly why: string | null;
   readonly plannedAtMs: number;
   readonly deadlineAtMs: number;
@@ -188,6 +196,7 @@ export type TileRow = {
   readonly shardsComplete: number;
   readonly pairs: number;
   readonly engine: "masscan" | "connect";
+  /** Why the brake holds it; null also when it was released. */
   readonly held: string | null;
 };
 
@@ -198,24 +207,43 @@ export type ShardQuery = {
   readonly limit?: number;
   readonly cursor?: string;
   readonly tile?: number;
+  readonly state?: ShardState;
 };
 
 /** What a reader (API, pages) may do: queries, and commands for the keeper. Errors: `unavailable` when the database does not answer. */
-export type LedgerReader = {
+export type LedgerReader = Pick<KeeperQueries, "heldTiles"> & {
   listServices(query: ServiceQuery): Promise<Page<Service>>;
+  /** How many known-good services the same query with `hide` leaves out; `known`, `limit` and `cursor` do not matter. */
+  countKnown(query: ServiceQuery): Promise<number>;
   /** All services of one address in every state; at most 1,000. */
   host(address: string): Promise<Service[]>;
   counts(): Promise<ServiceCounts>;
   /** Most frequent ports first. */
   portCounts(limit: number): Promise<PortCount[]>;
-  /** Newest first. */
-  listChanges(query: { limit?: number; cursor?: string }): Promise<Page<Change>>;
+  listChanges(query: ChangeQuery): Promise<Page<Change>>;
+  /** When a service was open, missing, closed; null when nobody has seen it. The three of these read stored sightings: `unavailable` without zstd. */
+  history(service: Pick<Service, "address" | "protocol" | "port">): Promise<ServiceHistory | null>;
+  /** Services that were open or missing at a moment. A page may be short or empty although more follow: only `next` tells. */
+  openAt(query: HistoryPageQuery & { readonly atMs: number }): Promise<Page<ServiceThen>>;
+  /** What differs between two moments or jobs; paged as `openAt` is. */
+  diff(query: HistoryPageQuery & { readonly a: DiffPoint; readonly b: DiffPoint }): Promise<Page<ServiceDifference>>;
+  /** The certificate of a service's verdict (see core/certificate); null when it is not in the register. */
+  why(service: Pick<Service, "address" | "protocol" | "port">): Promise<Certificate | null>;
+  /** Labels of a page of services, in their order. */
+  labels(query: LabelsQuery): Promise<Labels[]>;
+  /** Version of the registry whose rules are applied; `marked`: to all services. Null before the first ones. */
+  rulesVersion(kind: RuleKind): Promise<{ version: number; marked: boolean } | null>;
+  stateHash(sha256: Sha256Hex): Promise<StateHash>;
   /** Newest first. */
   listJobs(query: { limit?: number; cursor?: string; plan?: string; state?: JobState }): Promise<Page<Job>>;
   job(id: string): Promise<Job | null>;
   jobSpec(id: string): Promise<JobSpec | null>;
   listTiles(query: { job: string; limit?: number; cursor?: string }): Promise<Page<TileRow>>;
   listShards(query: ShardQuery): Promise<Page<ShardRow>>;
+  /** By tile, shard and attempt. */
+  listReports(query: ReportQuery): Promise<Page<ReportRow>>;
+  /** What each scanner did for a job, by name. */
+  scannerTotals(job: string): Promise<ScannerTotal[]>;
   scanners(): Promise<ScannerLive[]>;
   /** Fresh progress only (younger than 15 s). */
   progress(query: { job: string; nowMs: number }): Promise<Progress[]>;
@@ -228,31 +256,36 @@ export type LedgerReader = {
 };
 
 /** What the keeper with the lease may do. Methods with an epoch write nothing (`conflict`) when another keeper has the lease. */
-export type Ledger = LedgerReader & {
-  readonly region: string;
-  ensureLog(mintLogId: () => string): Promise<{ log: string; next: number }>;
-  /** Null while another holder has it. The same holder gets a new epoch. */
-  takeLease(request: LeaseRequest): Promise<Lease | null>;
-  /** Whether it was still ours. */
-  renewLease(request: LeaseRequest & Lease): Promise<boolean>;
-  releaseLease(lease: { holder: string; epoch: number }): Promise<void>;
-  /** One transaction: records with the next numbers, their projection, receipts in the order of the items (also for repeats). */
-  accept(items: readonly AcceptItem[], context: AcceptContext): Promise<Receipt[]>;
-  /** One transaction: records of other logs with the positions they have. Repeatable, in any order. */
-  applyPeer(items: readonly PeerItem[], context: Pick<AcceptContext, "epoch" | "nowMs" | "sha256" | "compress">): Promise<void>;
-  /** Deferred work (tiles of big jobs, closing passes): does one window, and tells whether more is due. */
-  runDeferred(context: { epoch: number; sha256: Sha256Hex; window?: number }): Promise<boolean>;
-  openAssignments(query: { region: string; nowMs: number; perScanner: number }): Promise<OpenAssignment[]>;
-  completableTiles(query: { home: string; limit: number }): Promise<CompletableTile[]>;
-  runningJobs(): Promise<RunningJob[]>;
-  /** Inclusive runs of tile numbers that are neither complete nor abandoned, at most 10,000. */
-  openTiles(job: string): Promise<{ first: number; last: number }[]>;
-  planRuns(): Promise<PlanRun[]>;
-  /** Whether the assignment is still wanted: job running, tile open, shard without a complete report. */
-  isWanted(key: Assignment["key"]): Promise<boolean>;
-  takeCommands(query: { limit: number; nowMs: number }): Promise<Command[]>;
-  finishCommand(id: string, result: CommandResult, context: { epoch: number; nowMs: number }): Promise<void>;
-  putHeartbeat(heartbeat: Heartbeat, nowMs: number): Promise<void>;
-  putProgress(progress: readonly Progress[], nowMs: number): Promise<void>;
-  close(): void;
-};
+export type Ledger = LedgerReader &
+  KeeperQueries & {
+    readonly region: string;
+    ensureLog(mintLogId: () => string): Promise<{ log: string; next: number }>;
+    /** Null while another holder has it. The same holder gets a new epoch. */
+    takeLease(request: LeaseRequest): Promise<Lease | null>;
+    /** Whether it was still ours. */
+    renewLease(request: LeaseRequest & Lease): Promise<boolean>;
+    releaseLease(lease: { holder: string; epoch: number }): Promise<void>;
+    /** One transaction: records with the next numbers, their projection, receipts in the order of the items (also for repeats). */
+    accept(items: readonly AcceptItem[], context: AcceptContext): Promise<Receipt[]>;
+    /** One transaction: records of other logs with the positions they have. Repeatable, in any order. */
+    applyPeer(items: readonly PeerItem[], context: Pick<AcceptContext, "epoch" | "nowMs" | "sha256" | "compress">): Promise<void>;
+    /** Deferred work (tiles of big jobs, closing passes): does one window, and tells whether more is due. */
+    runDeferred(context: { epoch: number; sha256: Sha256Hex; window?: number } & StoredReader): Promise<boolean>;
+    /** Rules of the registry: what all plans cover now (`monitored`), and known-good pairs. Marking the services is deferred work. */
+    applyRules(kind: RuleKind, rules: RuleSet, context: { epoch: number; sha256: Sha256Hex }): Promise<void>;
+    /** Makes the register anew from the records, as deferred work (see rebuild.ts). */
+    startRebuild(context: { epoch: number }): Promise<void>;
+    openAssignments(query: { region: string; nowMs: number; perScanner: number }): Promise<OpenAssignment[]>;
+    completableTiles(query: { home: string; limit: number }): Promise<CompletableTile[]>;
+    runningJobs(): Promise<RunningJob[]>;
+    /** Inclusive runs of tile numbers that are neither complete nor abandoned, at most 10,000. */
+    openTiles(job: string): Promise<{ first: number; last: number }[]>;
+    planRuns(): Promise<PlanRun[]>;
+    /** Whether the assignment is still wanted: job running and not paused, tile open, shard without a complete report, this attempt the one that is due. */
+    isWanted(key: Assignment["key"]): Promise<boolean>;
+    takeCommands(query: { limit: number; nowMs: number }): Promise<Command[]>;
+    finishCommand(id: string, result: CommandResult, context: { epoch: number; nowMs: number }): Promise<void>;
+    putHeartbeat(heartbeat: Heartbeat, nowMs: number): Promise<void>;
+    putProgress(progress: readonly Progress[], nowMs: number): Promise<void>;
+    close(): void;
+  };

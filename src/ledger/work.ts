@@ -27,7 +27,7 @@ export const OPEN = `select lower(hex(j.id)) as job, j.plan, a.tile, a.shard, a.
     row_number() over (partition by a.scanner, j.id order by a.tile, a.shard) as turn
   from job j indexed by job_running cross join job_member m on m.job = j.id and m.region = ?1
     cross join assignment a on a.job = j.id and a.scanner = m.scanner and a.state = 0
-  where j.ended_at_ms is null and j.deadline_at_ms > ?2 and (a.tile, a.shard) in (
+  where j.ended_at_ms is null and j.paused = 0 and j.deadline_at_ms > ?2 and (a.tile, a.shard) in (
     select b.tile, b.shard from assignment b indexed by assignment_open cross join tile t on t.job = b.job and t.n = b.tile
     where b.job = j.id and b.scanner = m.scanner and b.state = 0 and b.retry_at_ms <= ?2 and b.attempt <= ?4 and t.state = 0
     order by b.tile, b.shard limit ?3)
@@ -115,13 +115,14 @@ export async function planRuns(database: Database): Promise<PlanRun[]> {
 }
 
 /** See `Ledger.isWanted`. */
-export async function isWanted(database: Database, { job, tile, shard }: AssignmentKey): Promise<boolean> {
+export async function isWanted(database: Database, { job, tile, shard, attempt }: AssignmentKey): Promise<boolean> {
   const [rows] = await database.batch(
     [
       {
         sql: `select 1 as wanted from assignment a cross join tile t on t.job = a.job and t.n = a.tile cross join job j on j.id = a.job
-          where a.job = unhex(?1) and a.tile = ?2 and a.shard = ?3 and a.state = 0 and t.state = 0 and j.ended_at_ms is null`,
-        args: [job, tile, shard],
+          where a.job = unhex(?1) and a.tile = ?2 and a.shard = ?3 and a.attempt = ?4 and a.state = 0 and t.state = 0
+            and j.ended_at_ms is null and j.paused = 0`,
+        args: [job, tile, shard, attempt],
       },
     ],
     "read",

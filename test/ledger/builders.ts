@@ -1,7 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
 import { encodeSightings, type Sighting } from "../../src/core/columns.ts";
-import { parseAddress } from "../../src/core/address.ts";
+import { formatAddress, parseAddress } from "../../src/core/address.ts";
 import type { JobSpec } from "../../src/core/messages/job.ts";
+import type { Frontier } from "../../src/core/messages/common.ts";
+import type { ConfirmOrder, ProbeAnswer } from "../../src/core/messages/probe.ts";
 import type { Author, Statement } from "../../src/core/messages/record.ts";
 import type { Report } from "../../src/core/messages/report.ts";
 import { statementId } from "../../src/core/statement.ts";
@@ -9,8 +11,17 @@ import type { AcceptContext, AcceptItem } from "../../src/ledger/types.ts";
 
 export const sha256 = (data: string | Uint8Array): string => createHash("sha256").update(data).digest("hex");
 const SIGNATURE = "A".repeat(86);
-const KEY = `U${"A".repeat(55)}`;
-const author: Author = { name: "scanner-1", publicKey: KEY, signature: SIGNATURE };
+const KEY = keyOf("A");
+const author: Author = authorOf("scanner-1", KEY);
+
+/** A public key that is only well-formed. */
+export function keyOf(letter: string): string {
+  return `U${letter.repeat(55)}`;
+}
+
+export function authorOf(name: string, publicKey: string): Author {
+  return { name, publicKey, signature: SIGNATURE };
+}
 
 export function contextAt(epoch: number, nowMs: number): AcceptContext {
   return { epoch, nowMs, sha256, sign: () => SIGNATURE };
@@ -128,6 +139,61 @@ export function reportOf({ key, run = JSON.stringify(key), parts = [], partial =
       endedAtMs: 0,
     },
   });
+}
+
+export type ProbeOptions = {
+  readonly job: string;
+  readonly frontier: Frontier;
+  readonly answers: Readonly<Record<string, ProbeAnswer>>;
+  readonly region?: string;
+  readonly scanner?: string;
+  readonly basis?: "sighter" | "others";
+  readonly serial?: number;
+};
+
+/** What a scanner found at "address:port" targets when it looked again. */
+export function probeOf({
+  job,
+  frontier,
+  answers,
+  region = "eu",
+  scanner = "scanner-1",
+  basis = "sighter",
+  serial = 0,
+}: ProbeOptions): AcceptItem {
+  const targets = sightingsOf(Object.keys(answers)).map(({ address, protocol, port }) => ({
+    address: formatAddress(address),
+    protocol,
+    port,
+  }));
+  const order: ConfirmOrder = {
+    version: 1,
+    id: runIdOf(`order ${serial}`),
+    region,
+    job,
+    scanner,
+    basis,
+    engine: "connect",
+    frontier,
+    targets,
+    orderedAtMs: 1_700_000_000_000,
+    keeper: KEY,
+    signature: SIGNATURE,
+  };
+  const results = targets.map((target, index) => ({ ...target, answer: Object.values(answers)[index] ?? "error", connects: 3 }));
+  const content = { version: 1 as const, order, results, startedAtMs: 1_700_000_000_000, endedAtMs: 1_700_000_010_000 + serial };
+  return { ...itemOf({ kind: "probe", content }), author: authorOf(scanner, KEY) };
+}
+
+export function releaseOf(job: string, tile: number, tileComplete: AcceptItem, by = "operator"): AcceptItem {
+  return itemOf({
+    kind: "release",
+    content: { version: 1, job, tile, tileComplete: tileComplete.id, cause: "operator", by, agreeing: null },
+  });
+}
+
+export function revokeOf(publicKey: string, scanner = "scanner-1"): AcceptItem {
+  return itemOf({ kind: "revoke", content: { version: 1, scanner, publicKey, reason: "stolen" } });
 }
 
 export function tileCompleteOf(job: string, tile: number, reports: readonly AcceptItem[], held: string | null = null): AcceptItem {

@@ -5,62 +5,75 @@ import { decodeSightings } from "../../src/core/columns.ts";
 import { tileCount, tileAt } from "../../src/core/tile.ts";
 import type { AcceptItem, PeerItem } from "../../src/ledger/types.ts";
 import type { JobSpec } from "../../src/core/messages/job.ts";
+import type { ProbeAnswer } from "../../src/core/messages/probe.ts";
+import type { Author } from "../../src/core/messages/record.ts";
 import type { PositionedRecord } from "../../src/core/verdict/coverage.ts";
-import { itemOf, jobSpecOf, partOf, reportOf, sha256, sightingsOf, tileCompleteOf, uploadOf } from "./builders.ts";
+import {
+  authorOf,
+  itemOf,
+  jobSpecOf,
+  keyOf,
+  partOf,
+  probeOf,
+  releaseOf,
+  reportOf,
+  revokeOf,
+  sha256,
+  sightingsOf,
+  tileCompleteOf,
+  uploadOf,
+} from "./builders.ts";
+import type { Random } from "./random.ts";
 
-/** Repeatable randomness: the same seed gives the same history. */
-export type Random = {
-  readonly below: (n: number) => number;
-  readonly chance: (p: number) => boolean;
-  readonly pick: <T>(list: readonly T[]) => T;
-};
-
-export function randomOf(seed: number): Random {
-  let state = seed >>> 0;
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-  const below = (n: number): number => Math.floor(next() * n);
-  return {
-    below,
-    chance: (p) => next() < p,
-    pick: (list) => {
-      const one = list[below(list.length)];
-      if (one === undefined) throw new Error("nothing to pick from");
-      return one;
-    },
-  };
-}
+export { deliveryOf } from "./delivery.ts";
+export { type Random, randomOf } from "./random.ts";
 
 const LOGS = ["a", "b", "c"].map((letter) => letter.repeat(32));
 const REGIONS = ["eu", "us", "ap"];
 const SERVICES = ["192.0.2.1:80", "192.0.2.1:443", "192.0.2.2:80", "192.0.2.3:443", "192.0.2.9:80", "192.0.2.1:22", "2001:db8::1:80"];
 const RANGES = [["192.0.2.0/30"], ["192.0.2.0/30", "2001:db8::1"], ["192.0.2.1", "192.0.2.9"], ["192.0.2.0/28"]];
 
+const SCANNERS = ["scanner-1", "scanner-2", "scanner-3"].map((name, index) => authorOf(name, keyOf("ABC"[index] ?? "A")));
+const NEGATIVE: readonly ProbeAnswer[] = ["closed", "filtered"];
+const OTHERWISE: readonly ProbeAnswer[] = ["open", "error"];
+const REGION_LISTS = [["eu"], ["eu"], ["eu", "us"], ["eu", "us", "ap"], ["us"]];
+
+type Policy = JobSpec["policy"];
 type ActiveJob = { readonly id: string; readonly spec: JobSpec; tile: number };
 
 /** Some regions' logs, as they grew. */
 class History {
   readonly items: PeerItem[] = [];
   readonly #random: Random;
+  readonly #policy: Policy | undefined;
   readonly #lengths = LOGS.map(() => 0);
   readonly #jobs: ActiveJob[] = [];
-  readonly #runs: { readonly key: Report["key"]; readonly run: string }[] = [];
+  readonly #runs: { readonly key: Report["key"]; readonly run: string; readonly author: Author }[] = [];
+  readonly #finished: string[] = [];
+  readonly #jobFrontiers: Frontier[] = [];
+  readonly #held: { readonly job: string; readonly tile: number; readonly complete: AcceptItem }[] = [];
   #serial = 0;
 
-  constructor(random: Random) {
+  constructor(random: Random, policy: Policy | undefined) {
     this.#random = random;
+    this.#policy = policy;
   }
 
   step(): void {
     const { chance, pick, below } = this.#random;
     // A second, different report of an old run voids what the first one covered.
-    if (this.#runs.length > 0 && chance(0.04)) return this.#append(reportOf({ ...pick(this.#runs), probesSent: this.#serial++ }));
+    if (this.#runs.length > 0 && chance(0.04)) {
+      const { author, ...run } = pick(this.#runs);
+      return this.#append({ ...reportOf({ ...run, probesSent: this.#serial++ }), author });
+    }
+    if (chance(0.02)) return this.#append(revokeOf(pick(SCANNERS).publicKey));
+    if (this.#held.length > 0 && chance(0.15)) {
+      const { job, tile, complete } = pick(this.#held);
+      return this.#append(releaseOf(job, tile, complete, `operator ${this.#serial++}`));
+    }
+    if (this.#finished.length > 0 && chance(0.35)) return this.#probe(chance(0.5) ? 0 : this.#random.below(LOGS.length));
     const [active] = this.#jobs.length === 0 ? [] : [pick(this.#jobs)];
-    if (active === undefined || chance(0.2)) return chance(0.45) ? this.#upload() : this.#job();
+    if (active === undefined || chance(0.2)) return chance(0.35) ? this.#upload() : this.#job();
     if (active.tile >= tileCount(active.spec)) {
       this.#jobs.splice(this.#jobs.indexOf(active), 1);
       return;
@@ -73,6 +86,25 @@ class History {
     this.#append(uploadOf(this.#sightings(1 + this.#random.below(3)), `cron ${this.#serial++}`));
   }
 
+  /** A look that a keeper ordered, mostly after a job; some find it open, some are accepted elsewhere, some know too little. */
+  #probe(index: number): void {
+    const { chance, pick, below } = this.#random;
+    const scanner = pick(SCANNERS);
+    const targets = new Set(Array.from({ length: 2 + below(8) }, () => pick(SERVICES)));
+    const answers: [string, ProbeAnswer][] = [...targets].map((target) => [target, pick(chance(0.96) ? NEGATIVE : OTHERWISE)]);
+    const probe = probeOf({
+      job: pick(this.#finished),
+      region: REGIONS[chance(0.95) ? index : below(LOGS.length)] ?? "",
+      scanner: scanner.name,
+      basis: chance(0.6) ? "sighter" : "others",
+      frontier: this.#orderFrontier(),
+      answers: Object.fromEntries(answers),
+      serial: this.#serial++,
+    });
+    this.#put({ ...probe, author: scanner }, index);
+    if (chance(0.05)) this.#put({ ...probe, author: scanner }, below(LOGS.length));
+  }
+
   #job(): void {
     const { chance, pick } = this.#random;
     const spec = jobSpecOf({
@@ -80,21 +112,35 @@ class History {
       ranges: pick(RANGES),
       ports: chance(0.7) ? "80,443" : "22,80",
       pairsMax: pick([4, 8, 1_000]),
-      policy: { closeAfter: pick([1, 1, 2, 2, 3]), confirm: chance(0.08) },
+      policy: this.#policy ?? { closeAfter: pick([1, 1, 2, 2, 3]), confirm: chance(0.5) },
+      home: chance(0.5) ? "eu" : pick(REGIONS),
+      regions: pick(REGION_LISTS),
       frontier: this.#frontier(),
       seed: String(1 + this.#serial++),
     });
+    this.#jobFrontiers.push(spec.frontier);
     const job = itemOf({ kind: "job", content: spec });
     if (!chance(0.03)) this.#append(job);
     this.#jobs.push({ id: job.id, spec, tile: 0 });
+  }
+
+  /** Looks that were ordered too early know as little as a job did; others know nothing of one region. */
+  #orderFrontier(): Frontier {
+    const { chance, pick } = this.#random;
+    if (this.#jobFrontiers.length > 0 && chance(0.1)) return pick(this.#jobFrontiers);
+    const forgotten = chance(0.25) ? pick(LOGS) : null;
+    return Object.fromEntries(Object.entries(this.#frontier()).filter(([log]) => log !== forgotten));
   }
 
   /** Mostly what is there; sometimes stale, sometimes more than there is, sometimes a log left out. */
   #frontier(): Frontier {
     const { chance, below } = this.#random;
     const frontier: Frontier = {};
+    const exact = chance(0.6);
     for (const [index, log] of LOGS.entries()) {
       const length = this.#lengths[index] ?? 0;
+      if (exact && length > 0) frontier[log] = length - 1;
+      if (exact) continue;
       const upto = length - 1 - (chance(0.15) ? below(6) : 0) + (chance(0.04) ? below(4) : 0);
       if (upto >= 0 && !chance(0.04)) frontier[log] = upto;
     }
@@ -120,15 +166,26 @@ class History {
     if (chance(0.03) && reports[0] !== undefined) reports.push(reports[0]);
     if (reports.length === 0) return;
     const named = chance(0.04) ? tile + 1 : tile;
-    this.#append(tileCompleteOf(id, named, reports, chance(0.07) ? "held" : null));
-    if (chance(0.06)) this.#append(tileCompleteOf(id, tile, reports, "held again"));
+    if (chance(0.05)) return this.#append(misnamedOf(id, tile, reports));
+    this.#complete(id, named, reports, chance(0.07) ? "held" : null);
+    if (chance(0.08)) this.#complete(id, tile, reports, "held again");
+    if (chance(0.04)) this.#complete(id, tile, reports.toReversed(), null);
+  }
+
+  #complete(job: string, tile: number, reports: readonly AcceptItem[], held: string | null): void {
+    const complete = tileCompleteOf(job, tile, reports, held);
+    this.#append(complete);
+    this.#finished.push(job);
+    if (held !== null) this.#held.push({ job, tile, complete });
+    if (this.#random.chance(0.25)) for (const index of LOGS.keys()) this.#probe(index);
   }
 
   #shard(key: Report["key"]): AcceptItem {
     const { chance, below } = this.#random;
     const run = chance(0.02) ? "the same run" : String(this.#serial++);
-    this.#runs.push({ key, run });
-    const parts = Array.from({ length: chance(0.45) ? 1 + below(2) : 0 }, (_, index) =>
+    const author = this.#random.pick(SCANNERS);
+    this.#runs.push({ key, run, author });
+    const parts = Array.from({ length: chance(0.3) ? 1 + below(2) : 0 }, (_, index) =>
       partOf(key, run, index, this.#sightings(1 + below(2))),
     );
     const report = reportOf({
@@ -140,7 +197,7 @@ class History {
     });
     // Parts and reports may be lost for ever, and a part may come after its report.
     const sent = [...parts.filter(() => !chance(0.02)), ...(chance(0.03) ? [] : [report])];
-    for (const item of chance(0.2) ? sent.toReversed() : sent) this.#append(item);
+    for (const item of chance(0.2) ? sent.toReversed() : sent) this.#append({ ...item, author });
     return report;
   }
 
@@ -168,45 +225,21 @@ class History {
   }
 }
 
-/** The records of three logs, in the order in which they were accepted. */
-export function historyOf(random: Random, steps: number): PeerItem[] {
-  const history = new History(random);
+/** Names each report as that of another shard. */
+function misnamedOf(job: string, tile: number, reports: readonly AcceptItem[]): AcceptItem {
+  const named = reports.toReversed().map(({ id }, index) => ({ shard: index + 1, id }));
+  return itemOf({ kind: "tile-complete", content: { version: 1, job, tile, reports: named, held: null } });
+}
+
+/** The records of three logs, in the order in which they were accepted. Without a policy, each job has one of its own. */
+export function historyOf(random: Random, steps: number, policy?: Policy): PeerItem[] {
+  const history = new History(random, policy);
   for (let step = 0; step < steps; step++) history.step();
   return history.items;
 }
 
 /** What the reference fold takes. */
-export function foldRecordOf({ id, statement, payload, acceptance }: PeerItem): PositionedRecord {
-  return { id, log: acceptance.log, rseq: acceptance.rseq, statement, sightings: payload === null ? [] : decodeSightings(payload) };
-}
-
-/** A delivery: any order, grouped, with repeats. */
-export function deliveryOf(
-  random: Random,
-  items: readonly PeerItem[],
-  kind: "as accepted" | "shuffled" | "reversed" | "log by log",
-): PeerItem[][] {
-  const withRepeats = items.flatMap((item) => (random.chance(0.1) ? Array.from({ length: 1 + random.below(3) }, () => item) : [item]));
-  const ordered =
-    kind === "shuffled" || kind === "reversed"
-      ? kind === "reversed"
-        ? withRepeats.toReversed()
-        : shuffled(random, withRepeats)
-      : kind === "log by log"
-        ? withRepeats.toSorted((a, b) => (a.acceptance.log < b.acceptance.log ? 1 : a.acceptance.log > b.acceptance.log ? -1 : 0))
-        : [...withRepeats, ...shuffled(random, items).slice(0, 3)];
-  const groups: PeerItem[][] = [];
-  for (let at = 0; at < ordered.length;) {
-    const size = 1 + random.below(6);
-    groups.push(ordered.slice(at, at + size));
-    at += size;
-  }
-  return groups;
-}
-
-function shuffled<T>(random: Random, list: readonly T[]): T[] {
-  return list
-    .map((value) => ({ value, key: random.below(1_000_000) }))
-    .toSorted((a, b) => a.key - b.key)
-    .map(({ value }) => value);
+export function foldRecordOf({ id, statement, payload, acceptance, region, author }: PeerItem): PositionedRecord {
+  const { log, rseq } = acceptance;
+  return { id, log, rseq, region, author: author.publicKey, statement, sightings: payload === null ? [] : decodeSightings(payload) };
 }

@@ -32,7 +32,7 @@ describe("the life of a service", () => {
     await keeper.accept(uploadOf(sightingsOf(["192.0.2.2:443"])));
     expect(await keeper.states()).toEqual({ "192.0.2.1:80": "open", "192.0.2.2:443": "open again" });
     const changes = (await keeper.ledger.listChanges({})).items.filter(({ port }) => port === 443).map(({ kind }) => kind);
-    expect(changes).toEqual(["reopened", "closed", "missing", "observed"]);
+    expect(changes).toEqual(["reopened", "closed", "missing", "first-observed"]);
   });
 
   test("is not touched by a held tile", async () => {
@@ -170,6 +170,7 @@ describe("reading services", () => {
       // The stamp of the last record of its transaction: a part and two reports.
       changedAtMs: keeper.nowMs - 1_000 + 2,
       reopened: false,
+      tainted: false,
       known: false,
     });
     expect((await keeper.ledger.portCounts(1))[0]).toEqual({ protocol: "tcp", port: 80, open: 31, missing: 0, closed: 0 });

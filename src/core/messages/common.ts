@@ -19,6 +19,9 @@ export const publicKeySchema = z.string().regex(/^U[A-Z2-7]{55}$/, "an nkey user
 /** Identifies one start of one engine (16 random bytes, hex). Two different reports with one run id contradict each other. */
 export const runIdSchema = z.string().regex(/^[0-9a-f]{32}$/, "32 lower-case hex digits");
 
+/** Identifies one confirm order (16 random bytes, hex). */
+export const orderIdSchema = z.string().regex(/^[0-9a-f]{32}$/, "32 lower-case hex digits");
+
 /** Log ids (16 random bytes, hex) are minted whenever a ledger is created, restored or found to be behind. */
 export const logIdSchema = z.string().regex(/^[0-9a-f]{32}$/, "32 lower-case hex digits");
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { digestSchema, logIdSchema, nameSchema, publicKeySchema, timeMsSchema } from "./common.ts";
 import { jobSpecSchema } from "./job.ts";
+import { probeSchema } from "./probe.ts";
 import { partSchema, reportSchema } from "./report.ts";
 
 /** The home keeper's closing record of a tile: one complete report for each of its shards. Only this gives coverage. */
@@ -41,6 +42,65 @@ export const uploadSchema = z.strictObject({
 });
 export type Upload = z.infer<typeof uploadSchema>;
 
+/** Lets a held tile-complete count: said by an operator, or by the home keeper when the plan's next job agrees. */
+export const releaseSchema = z.strictObject({
+  version: z.literal(1),
+  job: digestSchema,
+  tile: z.int().nonnegative(),
+  /** Record id of the held tile-complete. */
+  tileComplete: digestSchema,
+  cause: z.enum(["operator", "next-job"]),
+  /** Who released it, for people. */
+  by: z.string().max(200),
+  /** The tile-complete of the next job that agrees; null for an operator. */
+  agreeing: digestSchema.nullable(),
+});
+export type Release = z.infer<typeof releaseSchema>;
+
+/** A region's keeper has not heard its scanner for too long: other members may run its shards. */
+export const scannerLostSchema = z.strictObject({
+  version: z.literal(1),
+  scanner: nameSchema,
+  region: nameSchema,
+  /** 0 when it was never heard. */
+  lastHeardMs: timeMsSchema,
+});
+export type ScannerLost = z.infer<typeof scannerLostSchema>;
+
+/** The home keeper gives one shard to another member, as a new attempt. What the first one still reports is true nevertheless. */
+export const reassignmentSchema = z.strictObject({
+  version: z.literal(1),
+  job: digestSchema,
+  tile: z.int().nonnegative(),
+  shard: z.int().positive(),
+  /** The new attempt. */
+  attempt: z.int().positive(),
+  from: nameSchema,
+  to: nameSchema,
+});
+export type Reassignment = z.infer<typeof reassignmentSchema>;
+
+/** A key is no longer trusted, from its beginning on: its reports cover nothing, its probes confirm nothing. Its sightings stand. */
+export const revokeSchema = z.strictObject({
+  version: z.literal(1),
+  scanner: nameSchema,
+  publicKey: publicKeySchema,
+  reason: z.string().max(300),
+});
+export type Revoke = z.infer<typeof revokeSchema>;
+
+/** The home keeper stops or goes on giving out the shards of a job; the last one in the home's log wins. */
+export const jobControlSchema = z.strictObject({
+  version: z.literal(1),
+  job: digestSchema,
+  action: z.enum(["pause", "resume"]),
+  /** Who asked for it, for people. */
+  by: z.string().max(200),
+  /** When it was asked for: pausing a second time is another record. */
+  atMs: timeMsSchema,
+});
+export type JobControl = z.infer<typeof jobControlSchema>;
+
 /** What can be said; the record id is the hash of kind and content (see `statementId`). */
 export const statementSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("job"), content: jobSpecSchema }),
@@ -49,6 +109,12 @@ export const statementSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("tile-complete"), content: tileCompleteSchema }),
   z.strictObject({ kind: z.literal("tile-abandoned"), content: tileAbandonedSchema }),
   z.strictObject({ kind: z.literal("upload"), content: uploadSchema }),
+  z.strictObject({ kind: z.literal("probe"), content: probeSchema }),
+  z.strictObject({ kind: z.literal("release"), content: releaseSchema }),
+  z.strictObject({ kind: z.literal("scanner-lost"), content: scannerLostSchema }),
+  z.strictObject({ kind: z.literal("reassignment"), content: reassignmentSchema }),
+  z.strictObject({ kind: z.literal("revoke"), content: revokeSchema }),
+  z.strictObject({ kind: z.literal("job-control"), content: jobControlSchema }),
 ]);
 export type Statement = z.infer<typeof statementSchema>;
 

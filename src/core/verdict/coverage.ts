@@ -1,15 +1,18 @@
+import type { Sighting } from "../columns.ts";
 import type { Frontier } from "../messages/common.ts";
 import type { JobSpec } from "../messages/job.ts";
 import type { Statement, TileComplete } from "../messages/record.ts";
-import type { Report } from "../messages/report.ts";
 import { type Tile, tileCount, tileAt } from "../tile.ts";
-import type { Sighting } from "../columns.ts";
 
-/** A record at one of its positions; `sightings` of a part or upload, else empty. */
+/** A record at one of its positions; `sightings` of a part or upload, else empty (a probe's open answers stand in its statement). */
 export type PositionedRecord = {
   readonly id: string;
   readonly log: string;
   readonly rseq: number;
+  /** The region that the log belongs to. */
+  readonly region: string;
+  /** Public key of the record's author. */
+  readonly author: string;
   readonly statement: Statement;
   readonly sightings: readonly Sighting[];
 };
@@ -24,14 +27,19 @@ export function isWithin({ log, rseq }: { readonly log: string; readonly rseq: n
 }
 
 /** Whether every record at or below the frontier is here. */
-function isFrontierHeld(records: readonly PositionedRecord[], frontier: Frontier): boolean {
+export function isFrontierHeld(records: readonly PositionedRecord[], frontier: Frontier): boolean {
   return Object.entries(frontier).every(([log, upto]) => {
     const held = new Set(records.filter((record) => record.log === log && record.rseq <= upto).map((record) => record.rseq));
     return held.size === upto + 1;
   });
 }
 
-/** Rule 2: the tiles whose tile-complete counts, with everything that it needs. One entry for each tile-complete. */
+/** Keys that are trusted no more: where the revoke stands in relation to what they said does not matter. */
+export function revokedKeys(records: readonly PositionedRecord[]): ReadonlySet<string> {
+  return new Set(records.flatMap(({ statement }) => (statement.kind === "revoke" ? [statement.content.publicKey] : [])));
+}
+
+/** Rules 2 and 8: the tiles whose tile-complete counts, with everything that it needs. One entry for each tile-complete. */
 export function coverages(records: readonly PositionedRecord[]): Coverage[] {
   const found: Coverage[] = [];
   for (const { statement } of records) {
@@ -43,34 +51,41 @@ export function coverages(records: readonly PositionedRecord[]): Coverage[] {
 }
 
 function coverageOf(records: readonly PositionedRecord[], complete: TileComplete): Coverage | null {
-  if (complete.held !== null) return null;
+  if (isHeld(records, complete)) return null;
   const job = records.find(({ id }) => id === complete.job)?.statement;
   if (job?.kind !== "job" || complete.tile >= tileCount(job.content)) return null;
   const spec = job.content;
   const tile = tileAt(spec, complete.tile);
   const shards = complete.reports.map(({ shard }) => shard).toSorted((a, b) => a - b);
   if (shards.length !== tile.members.length || shards.some((shard, index) => shard !== index + 1)) return null;
-  const reportsHold = complete.reports.every(({ shard, id }) => {
-    const report = reportOf(records, id);
-    return report !== null && isCompleteReportOf(records, report, { job: complete.job, tile: complete.tile, shard });
-  });
+  const reportsHold = complete.reports.every(({ shard, id }) =>
+    isGoodReport(records, id, { job: complete.job, tile: complete.tile, shard }),
+  );
   return reportsHold && isFrontierHeld(records, spec.frontier) ? { job: complete.job, spec, tile } : null;
 }
 
-function reportOf(records: readonly PositionedRecord[], id: string): Report | null {
-  const statement = records.find((record) => record.id === id)?.statement;
-  return statement?.kind === "report" ? statement.content : null;
+/** Rule 8: a tile with a held tile-complete that nobody has released counts nothing, also by another tile-complete. */
+function isHeld(records: readonly PositionedRecord[], { job, tile }: TileComplete): boolean {
+  return records.some(
+    ({ id, statement }) =>
+      statement.kind === "tile-complete" &&
+      statement.content.job === job &&
+      statement.content.tile === tile &&
+      statement.content.held !== null &&
+      !records.some((other) => other.statement.kind === "release" && other.statement.content.tileComplete === id),
+  );
 }
 
-function isCompleteReportOf(
-  records: readonly PositionedRecord[],
-  report: Report,
-  wanted: { job: string; tile: number; shard: number },
-): boolean {
-  const { key, outcome, parts, runId } = report;
+/** Whether the record is a complete report of the wanted shard, by a trusted key, contradicted by none, with all its parts here. */
+function isGoodReport(records: readonly PositionedRecord[], id: string, wanted: { job: string; tile: number; shard: number }): boolean {
+  const record = records.find((one) => one.id === id);
+  if (record?.statement.kind !== "report" || revokedKeys(records).has(record.author)) return false;
+  const { key, outcome, parts, runId } = record.statement.content;
   if (key.job !== wanted.job || key.tile !== wanted.tile || key.shard !== wanted.shard || outcome.kind !== "complete") return false;
-  const reportsOfRun = records.filter(({ statement }) => statement.kind === "report" && statement.content.runId === runId);
-  // Two different reports with one run id contradict each other: neither covers anything.
-  if (new Set(reportsOfRun.map(({ id }) => id)).size > 1) return false;
-  return parts.every((part) => records.some(({ id, statement }) => id === part.id && statement.kind === "part"));
+  // Two different reports of one key with one run id contradict each other: neither covers anything.
+  const ofRun = records.filter(
+    ({ statement, author }) => statement.kind === "report" && statement.content.runId === runId && author === record.author,
+  );
+  if (new Set(ofRun.map((one) => one.id)).size > 1) return false;
+  return parts.every((part) => records.some((one) => one.id === part.id && one.statement.kind === "part"));
 }

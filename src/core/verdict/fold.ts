@@ -1,22 +1,22 @@
-import { containsAddress } from "../range.ts";
+import { parseAddress } from "../address.ts";
 import { containsPort } from "../port.ts";
-import type { Sighting } from "../columns.ts";
+import { containsAddress } from "../range.ts";
+import { isConfirmed } from "./confirm.ts";
 import { type Coverage, coverages, isWithin, type PositionedRecord } from "./coverage.ts";
+import { openedBy, opens, type ServiceKey } from "./sighted.ts";
+
+export type { ServiceKey } from "./sighted.ts";
 
 /** What the register says about a service. */
 export type Verdict = "open" | "missing" | "closed";
 
-/** (address, protocol, port). */
-export type ServiceKey = Pick<Sighting, "address" | "protocol" | "port">;
-
 /**
  * The verdicts of all services, straight from the rules: a pure function of the set of records with their positions, whatever
  * order they stand in and however often. Small and slow: the ledger's projection is held equal to it.
- * A job that asks for a confirm closes nothing.
  */
 export function foldVerdicts(records: readonly PositionedRecord[]): { readonly service: ServiceKey; readonly verdict: Verdict }[] {
   const services = new Map<string, ServiceKey>();
-  for (const { address, protocol, port } of records.flatMap(({ sightings }) => sightings)) {
+  for (const { address, protocol, port } of records.flatMap((record) => openedBy(record, parseAddress))) {
     services.set(`${address}/${protocol}/${port}`, { address, protocol, port });
   }
   const counting = coverages(records);
@@ -26,12 +26,12 @@ export function foldVerdicts(records: readonly PositionedRecord[]): { readonly s
 function verdictOf(records: readonly PositionedRecord[], counting: readonly Coverage[], service: ServiceKey): Verdict {
   const misses = missesOf(records, counting, service);
   if (misses.length === 0) return "open";
-  return misses.some((miss) => isClosedBy(records, misses, miss)) ? "closed" : "missing";
+  return misses.some((miss) => isClosedBy(records, misses, miss, service)) ? "closed" : "missing";
 }
 
 /** Rules 1 to 3 and 7: jobs that covered the service and whose frontier dominates every sighting of it, at all of its positions. */
 function missesOf(records: readonly PositionedRecord[], counting: readonly Coverage[], service: ServiceKey): Coverage[] {
-  const seenAt = records.filter(({ sightings }) => sightings.some((sighting) => isOf(sighting, service)));
+  const seenAt = records.filter((record) => opens(record, service));
   const byJob = new Map<string, Coverage>();
   for (const coverage of counting) {
     const { tile, spec, job } = coverage;
@@ -41,16 +41,16 @@ function missesOf(records: readonly PositionedRecord[], counting: readonly Cover
   return [...byJob.values()];
 }
 
-/** Rules 4 and 5: whether a chain of `closeAfter` misses in sequence ends with this job. */
-function isClosedBy(records: readonly PositionedRecord[], misses: readonly Coverage[], last: Coverage): boolean {
+/** Rules 4 and 5: whether a chain of `closeAfter` misses in sequence ends with this job, and it is confirmed where that is asked for. */
+function isClosedBy(records: readonly PositionedRecord[], misses: readonly Coverage[], last: Coverage, service: ServiceKey): boolean {
   const { closeAfter, confirm } = last.spec.policy;
-  if (confirm) return false;
   // Where chains of each length, beginning with 1, can end.
   let ends = [...misses];
   for (let length = 1; length < closeAfter; length++) {
     ends = misses.filter((next) => ends.some((before) => before.job !== next.job && isBefore(records, before, next)));
   }
-  return ends.includes(last);
+  if (!ends.includes(last)) return false;
+  return !confirm || isConfirmed(records, { job: last.job, tile: last.tile.index, spec: last.spec }, service);
 }
 
 /** Whether the later job's frontier includes a tile-complete of the earlier one's tile: jobs that run at one time are one look. */
@@ -62,8 +62,4 @@ function isBefore(records: readonly PositionedRecord[], earlier: Coverage, later
       record.statement.content.tile === earlier.tile.index &&
       isWithin(record, later.spec.frontier),
   );
-}
-
-function isOf(a: ServiceKey, b: ServiceKey): boolean {
-  return a.address === b.address && a.protocol === b.protocol && a.port === b.port;
 }

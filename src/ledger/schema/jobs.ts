@@ -21,6 +21,7 @@ export const job = sqliteTable(
     tilesMade: intColumn("tiles_made").default(0),
     tilesComplete: intColumn("tiles_complete").default(0),
     tilesAbandoned: intColumn("tiles_abandoned").default(0),
+    paused: intColumn("paused").default(0),
     endedAtMs: integer("ended_at_ms"),
   },
   (table) => [
@@ -39,6 +40,28 @@ export const jobMember = sqliteTable(
   "job_member",
   { job: blobColumn("job"), region: textColumn("region"), scanner: textColumn("scanner") },
   (table) => [primaryKey({ columns: [table.job, table.region, table.scanner] })],
+);
+
+/** Regions that a confirm may be wanted from. `listed`: on the job's list; else only its home. */
+export const jobRegion = sqliteTable(
+  "job_region",
+  { job: blobColumn("job"), region: textColumn("region"), listed: intColumn("listed") },
+  (table) => [primaryKey({ columns: [table.job, table.region] })],
+);
+
+/** Pauses and resumptions of a job, with their positions. */
+export const jobControl = sqliteTable(
+  "job_control",
+  {
+    job: blobColumn("job"),
+    rec: blobColumn("rec"),
+    log: intColumn("log"),
+    rseq: intColumn("rseq"),
+    stampMs: intColumn("stamp_ms"),
+    pauses: intColumn("pauses"),
+    saidBy: textColumn("said_by"),
+  },
+  (table) => [primaryKey({ columns: [table.job, table.rec, table.log] })],
 );
 
 /** `state`: 0 open, 1 complete, 2 abandoned. Complete wins: an abandoned tile only lacks coverage, it contradicts none. */
@@ -78,7 +101,10 @@ export const portSet = sqliteTable(
   (table) => [primaryKey({ columns: [table.id, table.proto, table.hi] })],
 );
 
-/** One row for each shard of each tile. `state`: 0 waits for a report, 1 complete. `attempt` is the one that is due. */
+/**
+ * One row for each shard of each tile. `state`: 0 waits for a report, 1 complete. `attempt` is the one that is due, `scanner`
+ * who has it; `original` had it first.
+ */
 export const assignment = sqliteTable(
   "assignment",
   {
@@ -86,6 +112,7 @@ export const assignment = sqliteTable(
     tile: intColumn("tile"),
     shard: intColumn("shard"),
     scanner: textColumn("scanner"),
+    original: textColumn("original"),
     attempt: intColumn("attempt").default(1),
     state: intColumn("state").default(0),
     retryAtMs: intColumn("retry_at_ms").default(0),
@@ -97,4 +124,39 @@ export const assignment = sqliteTable(
       .on(table.job, table.scanner, table.tile, table.shard)
       .where(sql`state = 0`),
   ],
+);
+
+/** Attempts that were given to another member. The highest one decides who has the shard. */
+export const reassignment = sqliteTable(
+  "reassignment",
+  {
+    job: blobColumn("job"),
+    tile: intColumn("tile"),
+    shard: intColumn("shard"),
+    attempt: intColumn("attempt"),
+    rec: blobColumn("rec"),
+    scanner: textColumn("scanner"),
+  },
+  (table) => [primaryKey({ columns: [table.job, table.tile, table.shard, table.attempt, table.rec] })],
+);
+
+/** Scanners that their region's keeper does not hear, by the newest such record. */
+export const scannerLost = sqliteTable("scanner_lost", {
+  scanner: textColumn("scanner").primaryKey(),
+  region: textColumn("region"),
+  lastHeardMs: intColumn("last_heard_ms"),
+  stampMs: intColumn("stamp_ms"),
+});
+
+/** What the brake of the home counted when it wrote a tile-complete: open services of the tile, newly missed ones, all missed ones. */
+export const tileLook = sqliteTable(
+  "tile_look",
+  {
+    job: blobColumn("job"),
+    tile: intColumn("tile"),
+    open: intColumn("open"),
+    missed: intColumn("missed"),
+    overruled: intColumn("overruled"),
+  },
+  (table) => [primaryKey({ columns: [table.job, table.tile] })],
 );

@@ -1,4 +1,5 @@
-import { integer, primaryKey, sqliteTable, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { sql } from "drizzle-orm";
+import { index, integer, primaryKey, sqliteTable, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { blobColumn, intColumn, optionalBlob, textColumn } from "./columns.ts";
 
 // Ids are the 32 bytes of a SHA-256, addresses the 16 bytes of the 128-bit space. References are ids and never
@@ -34,7 +35,29 @@ export const record = sqliteTable(
   (table) => [uniqueIndex("record_position").on(table.log, table.rseq), uniqueIndex("record_id").on(table.id, table.log)],
 );
 
-/** What a job's planner held: for each log, the highest `rseq` of its contiguous prefix. */
+/**
+ * Keys of those who signed parts, reports and probes. `revoked`: 0 trusted, 1 what it said is being taken back (up to report
+ * `cursor`), 2 taken back. `last_stamp_ms`: of the newest record that it signed.
+ */
+export const signer = sqliteTable(
+  "signer",
+  {
+    n: integer("n").primaryKey(),
+    key: textColumn("key").unique(),
+    name: textColumn("name"),
+    revoked: intColumn("revoked").default(0),
+    cursor: optionalBlob("cursor"),
+    lastStampMs: intColumn("last_stamp_ms").default(0),
+  },
+  (table) => [
+    index("signer_revoking")
+      .on(table.n)
+      .where(sql`revoked = 1`),
+    index("signer_name").on(table.name),
+  ],
+);
+
+/** What was held when a job was planned, or a probe ordered: for each log, the highest `rseq` of its contiguous prefix. */
 export const frontier = sqliteTable("frontier", { rec: blobColumn("rec"), log: intColumn("log"), upto: intColumn("upto") }, (table) => [
   primaryKey({ columns: [table.rec, table.log] }),
 ]);
