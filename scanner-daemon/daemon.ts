@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
+import { zstdDecompressSync } from "node:zlib";
 import type { Bus } from "../src/bus/bus.ts";
 import { publicKeyOf } from "../src/bus/keys.node.ts";
 import { connectNats } from "../src/bus/nats.ts";
@@ -83,7 +84,7 @@ function makeKeeper(config: DaemonConfig, bus: Bus, seed: string): { keeper: Kee
   }
   const log = logFor("keeper");
   const ledgerOptions = { url: ledgerAt.url, ...tokenOf(ledgerAt.tokenFile) };
-  const ledger = openLedger({ ...ledgerOptions, region });
+  const ledger = openLedger({ ...ledgerOptions, region, decompress: (bytes) => zstdDecompressSync(bytes) });
   const registry = openRegistry({ url: registryAt.url, ...tokenOf(registryAt.tokenFile) });
   const { adminUrl } = ledgerAt;
   const { name, ...settings } = keeper;

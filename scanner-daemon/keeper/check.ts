@@ -1,12 +1,14 @@
 import { decodeSightingTable, type SightingTable } from "../../src/core/columns.ts";
 import { PortolanError } from "../../src/core/errors.ts";
 import { judge } from "../../src/core/masscan/outcome.ts";
+import type { AssignmentKey } from "../../src/core/messages/job.ts";
 import type { SignedStatement } from "../../src/core/messages/record.ts";
 import type { Part, Report } from "../../src/core/messages/report.ts";
 import { signedText, statementId, type Sha256Hex } from "../../src/core/statement.ts";
 import { decodeWire } from "../../src/core/wire.ts";
 import { ATTEMPTS_MAX, type AcceptItem } from "../../src/ledger/types.ts";
 import type { Scanner } from "../../src/registry/types.ts";
+import { checkProbe, type ProbeDeps } from "./check-probe.ts";
 import { assignmentOf, memberOf, type JobFacts, type Specs } from "./specs.ts";
 
 /** What a scanner's message turned out to be. `cause` names the kind of refusal for the counters. */
@@ -18,17 +20,17 @@ export type Checked =
 export type BadCause = "garbled" | "forged" | "foreign" | "mismatch" | "outside";
 
 /** What the check needs to know. */
-export type CheckDeps = {
-  readonly region: string;
+export type CheckDeps = ProbeDeps & {
   readonly sha256: Sha256Hex;
-  readonly verify: (publicKey: string, text: string, signature: string) => boolean;
   /** Registered scanners; null while no registry state is known. */
   readonly scanners: () => readonly Scanner[] | null;
   readonly specs: Specs;
+  /** The scanner that a reassignment gave this attempt to; null when the shard's own member has it. */
+  readonly reassigned: (key: AssignmentKey) => Promise<string | null>;
 };
 
 /**
- * Judges bytes that claim to be a part or a report: registered author, its signature, its own assignment, payload as
+ * Judges bytes that claim to be a part, a report or a probe: registered author, its signature, its own assignment, payload as
  * announced, every sighting inside the tile. A report is judged again from its evidence: `judged` says what it counts
  * as, and it counts as complete only when its scanner says so as well. Throws only when the ledger does not answer.
  */
@@ -41,15 +43,21 @@ export async function checkMessage(bytes: Uint8Array, deps: CheckDeps): Promise<
   }
   const { signed, payload } = wire;
   const { statement } = signed;
-  if (statement.kind !== "part" && statement.kind !== "report")
-    return bad("foreign", `a scanner may send parts and reports, not a ${statement.kind}`);
+  if (statement.kind !== "part" && statement.kind !== "report" && statement.kind !== "probe")
+    return bad("foreign", `a scanner may send parts, reports and probes, not a ${statement.kind}`);
   const id = statementId(statement, deps.sha256);
   const refusal = checkAuthor(signed, id, deps);
   if (refusal !== null) return refusal;
+  if (statement.kind === "probe") {
+    const problem = checkProbe(statement.content, deps);
+    if (problem !== null) return bad(problem.cause, problem.text);
+    const { results, order } = statement.content;
+    return { kind: "good", item: { statement, id, author: signed.author, payload: null }, sightings: results.length, job: order.job };
+  }
   const { key, scanner } = statement.content;
   const job = await deps.specs.get(key.job);
   if (job === null) return bad("foreign", `job ${key.job} is not in the ledger of region ${deps.region}`);
-  const foreign = checkAssignment(job, statement.content);
+  const foreign = await checkAssignment(job, statement.content, deps);
   if (foreign !== null) return foreign;
   const base = { statement, id, author: signed.author };
   if (statement.kind === "report") return checkReport(base, statement.content, job, deps);
@@ -74,14 +82,21 @@ function checkAuthor({ statement, author }: SignedStatement, id: string, deps: C
   if (registered.publicKey !== author.publicKey) return bad("forged", `the key of scanner "${author.name}" is not the registered one`);
   if (!deps.verify(author.publicKey, signedText(id), author.signature))
     return bad("forged", `the signature of scanner "${author.name}" does not fit`);
-  const named = statement.kind === "part" || statement.kind === "report" ? statement.content.scanner : null;
+  const named = namedScanner(statement);
   return named === author.name ? null : bad("forged", `scanner "${author.name}" speaks for "${named ?? "nobody"}"`);
 }
 
-function checkAssignment(job: JobFacts, { key, scanner }: Part | Report): Checked | null {
+function namedScanner(statement: SignedStatement["statement"]): string | null {
+  if (statement.kind === "probe") return statement.content.order.scanner;
+  return statement.kind === "part" || statement.kind === "report" ? statement.content.scanner : null;
+}
+
+/** An attempt belongs to one scanner: the shard's own member, or the one that a reassignment gave it to. */
+async function checkAssignment(job: JobFacts, { key, scanner }: Part | Report, deps: CheckDeps): Promise<Checked | null> {
   if (key.tile >= job.tiling.count) return bad("foreign", `job ${job.id} has no tile ${key.tile}`);
   const member = memberOf(job.tile(key.tile).tile, key.shard);
-  if (member === scanner && key.attempt <= ATTEMPTS_MAX) return null;
+  const isKnown = member !== null && key.attempt <= ATTEMPTS_MAX;
+  if (isKnown && ((await deps.reassigned(key)) ?? member) === scanner) return null;
   return bad(
     "foreign",
     `shard ${key.shard}, attempt ${key.attempt} of tile ${key.tile} of job ${job.id} was never given to scanner "${scanner}"`,

@@ -40,7 +40,7 @@ export function createDispatch(deps: KeeperDeps, { specs, live, snapshots }: Ser
   const send = async (open: OpenAssignment): Promise<boolean> => {
     const job = await specs.get(open.job);
     if (job === null) return false;
-    const assignment = assignmentOf(job, keyOf(open));
+    const assignment = assignmentOf(job, keyOf(open), open.scanner);
     const signed: SignedAssignment = { assignment, keeper, signature: signText(deps.seed, assignmentSignedText(assignment)) };
     const subject = assignmentSubject(open.scanner, keyOf(open));
     const { duplicate } = await deps.bus.enqueue(deps.region, {

@@ -4,10 +4,11 @@ import { sha256Hex, verifyText } from "../../src/bus/keys.node.ts";
 import { KEEPERS, reportsSubject } from "../../src/bus/names.ts";
 import { PortolanError } from "../../src/core/errors.ts";
 import type { Receipt, SubmitReply } from "../../src/core/messages/bus.ts";
+import type { Probe } from "../../src/core/messages/probe.ts";
 import { ACCEPT_ITEMS_MAX, type AcceptItem } from "../../src/ledger/types.ts";
 import type { Scanner } from "../../src/registry/types.ts";
 import { errorText, type Log } from "../log.ts";
-import { checkMessage, type BadCause, type Checked } from "./check.ts";
+import { checkMessage, type BadCause, type CheckDeps, type Checked } from "./check.ts";
 import type { Specs } from "./specs.ts";
 import type { Writer } from "./writer.ts";
 
@@ -22,7 +23,7 @@ const CHECKING_MAX = 64;
 /** How many statements came to what end since the start. */
 export type IngestCounters = Record<BadCause | "accepted" | "sightings" | "later", number>;
 
-/** The keeper's ear for parts and reports. */
+/** The keeper's ear for parts, reports and probes. */
 export type Ingest = {
   /** Answers requests on `reports.<region>` from now on. Repeatable. */
   start(): void;
@@ -40,9 +41,11 @@ type IngestDeps = {
   readonly specs: Specs;
   readonly scanners: () => readonly Scanner[] | null;
   readonly log: Log;
-  /** A report was committed: a tile may be complete now. */
+  /** A report or a probe was committed: a tile may be complete now, or a service closed. */
   readonly onReport: () => void;
-};
+  /** A probe was committed. */
+  readonly onProbe: (probe: Probe) => void;
+} & Pick<CheckDeps, "keeper" | "reassigned">;
 
 type Waiting = { readonly item: AcceptItem; readonly sightings: number; readonly replies: ((reply: SubmitReply) => void)[] };
 
@@ -50,8 +53,7 @@ type Waiting = { readonly item: AcceptItem; readonly sightings: number; readonly
 export function createIngest(deps: IngestDeps): Ingest {
   const counters: IngestCounters = { accepted: 0, sightings: 0, later: 0, garbled: 0, forged: 0, foreign: 0, mismatch: 0, outside: 0 };
   const queue = createQueue(deps, counters);
-  const check = (bytes: Uint8Array): Promise<Checked> =>
-    checkMessage(bytes, { region: deps.region, sha256: sha256Hex, verify: verifyText, scanners: deps.scanners, specs: deps.specs });
+  const check = (bytes: Uint8Array): Promise<Checked> => checkMessage(bytes, { ...deps, sha256: sha256Hex, verify: verifyText });
   let subscription: Subscription | null = null;
   let checking = 0;
   const submit = async (bytes: Uint8Array): Promise<SubmitReply> => {
@@ -150,7 +152,8 @@ async function commit(deps: IngestDeps, batch: readonly Waiting[], counters: Ing
   try {
     const receipts = await deps.writer.write(batch.map((entry) => entry.item));
     for (const [index, entry] of batch.entries()) acknowledge(entry, receipts[index], counters);
-    if (batch.some((entry) => entry.item.statement.kind === "report")) deps.onReport();
+    for (const { item } of batch) if (item.statement.kind === "probe") deps.onProbe(item.statement.content);
+    if (batch.some(({ item }) => item.statement.kind !== "part")) deps.onReport();
   } catch (error) {
     // One statement that the ledger cannot take must not hold up the others.
     if (isPoison(error) && batch.length > 1) {

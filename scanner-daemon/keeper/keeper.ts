@@ -1,13 +1,16 @@
-import { sha256Hex } from "../../src/bus/keys.node.ts";
+import { publicKeyOf, sha256Hex } from "../../src/bus/keys.node.ts";
 import { PortolanError } from "../../src/core/errors.ts";
 import { isLeaseLost } from "../../src/ledger/settle.ts";
 import { errorText } from "../log.ts";
 import { runCommands } from "./commands.ts";
 import type { KeeperDeps } from "./deps.ts";
+import { createConfirms } from "./confirms.ts";
 import { createDispatch } from "./dispatch.ts";
 import { createIngest, type IngestCounters } from "./ingest.ts";
 import { createLease } from "./lease.ts";
 import { createLive } from "./live.ts";
+import { createLost } from "./lost.ts";
+import { createRules } from "./rules.ts";
 import { createSchedule } from "./schedule.ts";
 import { createSnapshots } from "./snapshot.ts";
 import { createSpecs } from "./specs.ts";
@@ -107,12 +110,25 @@ function assemble(deps: KeeperDeps) {
   const specs = createSpecs(deps.ledger);
   const writer = createWriter(deps, lease);
   const scanners = () => snapshots.current()?.scanners ?? null;
-  const isOurs = (name: string): boolean => scanners()?.some((scanner) => scanner.name === name && scanner.region === deps.region) ?? false;
+  const isOurs = (name: string): boolean =>
+    scanners()?.some((scanner) => scanner.name === name && scanner.region === deps.region && scanner.enabled) ?? false;
   const live = createLive({ ...deps, isOurs });
-  const ingest = createIngest({ ...deps, writer, specs, scanners, onReport: doorbell.ring });
+  const confirms = createConfirms(deps, { live, snapshots });
+  const ingest = createIngest({
+    ...deps,
+    keeper: publicKeyOf(deps.seed),
+    writer,
+    specs,
+    scanners,
+    reassigned: (key) => deps.ledger.reassigned(key),
+    onReport: doorbell.ring,
+    onProbe: confirms.heard,
+  });
   const schedule = createSchedule(deps, { writer, live, snapshots });
-  const tiles = createTiles(deps, writer);
+  const tiles = createTiles(deps, { writer, specs });
+  const lost = createLost(deps, { live, snapshots, specs, writer });
   const dispatch = createDispatch(deps, { specs, live, snapshots });
+  const rules = createRules({ ledger: deps.ledger, writer, snapshots });
   const deferred = async (): Promise<void> => {
     for (let window = 0; window < WINDOWS_PER_ROUND; window += 1) {
       if (!(await deps.ledger.runDeferred({ epoch: writer.epoch(), sha256: sha256Hex }))) return;
@@ -122,11 +138,16 @@ function assemble(deps: KeeperDeps) {
   const round = async (): Promise<void> => {
     await snapshots.refresh();
     await steps.run("commands", () => runCommands(deps, { writer, schedule, tiles }));
-    await steps.run("complete tiles", tiles.complete);
+    await steps.run("complete tiles", async () => {
+      if (await tiles.complete()) doorbell.ring();
+    });
     await steps.run("deadlines", tiles.expire);
+    await steps.run("rules", rules.apply);
     await steps.run("deferred work", deferred);
     await steps.run("schedule", schedule.startDue);
+    await steps.run("lost scanners", lost.run);
     if (!(await steps.run("dispatch", dispatch.run))) dispatch.forget();
+    await steps.run("confirms", confirms.run);
     await steps.run("live state", live.flush);
   };
   return { lease, writer, ingest, live, snapshots, doorbell, steps, round };

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { Bus, Message, Subscription } from "../../src/bus/bus.ts";
 import { ALL_HEARTBEATS, ALL_PROGRESS, scannerOfSubject } from "../../src/bus/names.ts";
+import type { Engine } from "../../src/core/messages/common.ts";
 import { heartbeatSchema, progressSchema, type Heartbeat, type Progress } from "../../src/core/messages/bus.ts";
 import type { Ledger, ScannerLive } from "../../src/ledger/types.ts";
 
@@ -12,7 +13,18 @@ export type Live = {
   flush(): Promise<void>;
   /** Last sign of life of each scanner of the region that was heard since the start, by name. */
   heartbeats(): ReadonlyMap<string, ScannerLive>;
+  /** How long nothing was heard of a scanner, in ms; at most since the start, and 0 before it. */
+  silentMs(scanner: string): number;
+  /** Nothing could be heard until now: silence counts from here. */
+  wasDeaf(): void;
+  /** Heard a moment ago. */
+  isLive(scanner: string): boolean;
+  /** What a scanner last said that it can run; none for one that was not heard. */
+  engines(scanner: string): readonly Engine[];
 };
+
+/** A scanner of which nothing was heard for so long is lost. */
+export const SCANNER_LOST_MS = 15_000;
 
 type LiveDeps = {
   readonly bus: Bus;
@@ -30,6 +42,11 @@ const PROGRESS_PER_FLUSH_MAX = 1_000;
 /** Listens from `start` on. Whatever does not fit the message schemas or its own subject is ignored. */
 export function createLive(deps: LiveDeps): Live {
   const heard = new Map<string, ScannerLive>();
+  // On the clock that never jumps: a step of the other one must not make all scanners seem lost.
+  const heardAtMs = new Map<string, number>();
+  let listensSinceMs: number | null = null;
+  const silentMs = (scanner: string): number =>
+    listensSinceMs === null ? 0 : deps.monotonicMs() - Math.max(listensSinceMs, heardAtMs.get(scanner) ?? -Infinity);
   const newBeats = new Map<string, Heartbeat>();
   const newProgress = new Map<string, Progress>();
   let subscriptions: Subscription[] = [];
@@ -44,6 +61,7 @@ export function createLive(deps: LiveDeps): Live {
     const beat = hear(message, heartbeatSchema);
     if (beat === null) return;
     heard.set(beat.scanner, { ...beat, receivedAtMs: deps.nowMs() });
+    heardAtMs.set(beat.scanner, deps.monotonicMs());
     newBeats.set(beat.scanner, beat);
   };
   const onProgress = (message: Message): void => {
@@ -54,11 +72,13 @@ export function createLive(deps: LiveDeps): Live {
   return {
     start: () => {
       if (subscriptions.length > 0) return;
+      listensSinceMs = deps.monotonicMs();
       subscriptions = [deps.bus.subscribe(ALL_HEARTBEATS, onHeartbeat), deps.bus.subscribe(ALL_PROGRESS, onProgress)];
     },
     stop: () => {
       for (const subscription of subscriptions) subscription.stop();
       subscriptions = [];
+      listensSinceMs = null;
     },
     flush: async () => {
       if (deps.monotonicMs() - flushedAtMs < FLUSH_MS) return;
@@ -71,6 +91,12 @@ export function createLive(deps: LiveDeps): Live {
       if (progress.length > 0) await deps.ledger.putProgress(progress, deps.nowMs());
     },
     heartbeats: () => heard,
+    silentMs,
+    wasDeaf: () => {
+      if (listensSinceMs !== null) listensSinceMs = deps.monotonicMs();
+    },
+    isLive: (scanner) => heardAtMs.has(scanner) && silentMs(scanner) < SCANNER_LOST_MS,
+    engines: (scanner) => heard.get(scanner)?.engines ?? [],
   };
 }
 

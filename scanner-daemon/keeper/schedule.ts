@@ -55,7 +55,8 @@ export function createSchedule(deps: KeeperDeps, { writer, live, snapshots }: Se
     const spec = await make(plan, snapshot, cause);
     if (spec === null) return null;
     const item = writer.own({ kind: "job", content: spec });
-    await writer.write([item], finishes?.(item.id));
+    const answers = finishes?.(item.id);
+    await writer.write([item], answers === undefined ? {} : { finishes: answers });
     deps.log.info(`job ${item.id} of plan "${plan.name}" begins`, { cause, members: spec.members.length });
     return item.id;
   };

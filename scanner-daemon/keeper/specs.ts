@@ -114,11 +114,15 @@ export function memberOf(tile: Tile, shard: number): string | null {
   return tile.members[shard - 1] ?? null;
 }
 
-/** The unit of work that follows from the spec for one key: the same whenever and by whomever it is made. Throws `not-found` for a key that the job does not have. */
-export function assignmentOf(job: JobFacts, key: AssignmentKey): Assignment {
+/**
+ * The unit of work that follows from the spec for one key: the same whenever and by whomever it is made. `to` is the member that
+ * a reassignment gave the shard to; by default its own one has it. Throws `not-found` for a key or member that the job does not have.
+ */
+export function assignmentOf(job: JobFacts, key: AssignmentKey, to?: string): Assignment {
   const { spec } = job;
   const { tile } = job.tile(key.tile);
-  const scanner = memberOf(tile, key.shard);
+  const own = memberOf(tile, key.shard);
+  const scanner = own === null ? null : (to ?? own);
   const member = spec.members.find((candidate) => candidate.scanner === scanner);
   if (scanner === null || member === undefined) {
     throw new PortolanError("not-found", `tile ${key.tile} of job ${job.id} has no shard ${key.shard}; it has 1 to ${tile.members.length}`);

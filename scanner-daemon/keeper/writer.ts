@@ -8,13 +8,16 @@ import type { AcceptContext, AcceptItem } from "../../src/ledger/types.ts";
 import type { KeeperDeps } from "./deps.ts";
 import type { LeaseHolder } from "./lease.ts";
 
+/** What is committed together with the records. */
+export type Along = Pick<AcceptContext, "finishes" | "looks">;
+
 /** The one way into the ledger: one transaction at a time, under the lease, with durability looked at. */
 export type Writer = {
   /**
    * Commits records and gives their receipts. Resolves only when they are on disk.
    * Throws `conflict` when another keeper has the lease, `unavailable` when the ledger does not answer or is not durable.
    */
-  write(items: readonly AcceptItem[], finishes?: NonNullable<AcceptContext["finishes"]>): Promise<Receipt[]>;
+  write(items: readonly AcceptItem[], along?: Along): Promise<Receipt[]>;
   /** Resolves when the next write would be sent at once: the one before is committed, though perhaps not confirmed yet. Never rejects. */
   free(): Promise<void>;
   /** Longest transaction so far, with its round trips. */
@@ -37,18 +40,18 @@ export function createWriter(deps: KeeperDeps, lease: LeaseHolder): Writer {
     if (current === null) throw new PortolanError("conflict", `keeper "${deps.name}" does not have the lease of region ${deps.region}`);
     return current;
   };
-  const context = (finishes: AcceptContext["finishes"]): AcceptContext => ({
+  const context = (along: Along): AcceptContext => ({
     epoch: epoch(),
     nowMs: deps.nowMs(),
     sha256: sha256Hex,
     sign: (chain) => signText(deps.seed, chain),
     compress: (bytes) => zstdCompressSync(bytes),
-    ...(finishes === undefined ? {} : { finishes }),
+    ...along,
   });
-  const commit = (items: readonly AcceptItem[], finishes: AcceptContext["finishes"]): Promise<Committed> =>
+  const commit = (items: readonly AcceptItem[], along: Along): Promise<Committed> =>
     durability.during(async () => {
       const beganAtMs = deps.monotonicMs();
-      const receipts = await deps.ledger.accept(items, context(finishes));
+      const receipts = await deps.ledger.accept(items, context(along));
       longestCommitMs = Math.max(longestCommitMs, deps.monotonicMs() - beganAtMs);
       return receipts;
     });
@@ -61,8 +64,8 @@ export function createWriter(deps: KeeperDeps, lease: LeaseHolder): Writer {
     if (error instanceof PortolanError && error.code === "conflict") lease.lost();
   };
   return {
-    write: (items, finishes) => {
-      const committed = commits.then(() => commit(items, finishes));
+    write: (items, along = {}) => {
+      const committed = commits.then(() => commit(items, along));
       commits = committed.then(noop, noticeLoss);
       // One after the other: a doubt that one of them finds is a doubt about all that were committed since.
       const earlier = confirms;

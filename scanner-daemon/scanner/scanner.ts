@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Bus } from "../../src/bus/bus.ts";
+import type { Bus, Subscription } from "../../src/bus/bus.ts";
 import { cancelSubject } from "../../src/bus/names.ts";
 import { cancelSchema } from "../../src/core/messages/bus.ts";
 import type { MasscanAdapter } from "../../src/core/masscan/argv.ts";
@@ -9,9 +9,10 @@ import { errorText, type Log } from "../log.ts";
 import { concludeLeftOver, type ExecuteDeps } from "./execute.ts";
 import { openFinishedList } from "./finished.ts";
 import type { Launch, ScannerTools } from "./launch.ts";
-import { createLoop, type ScannerState } from "./loop.ts";
+import { createLoop, type Loop, type ScannerState } from "./loop.ts";
+import { openOrderDesk } from "./orders.ts";
 import { startVoice } from "./voice.ts";
-import type { ReadyInput } from "./ready.ts";
+import type { Readiness, ReadyInput } from "./ready.ts";
 import { startSender } from "./send.ts";
 import { openRunStore } from "./store.ts";
 import { SCANNER_TUNING, type ScannerTuning } from "./tuning.ts";
@@ -104,17 +105,14 @@ async function startScanner({ config, bus, keys, clock, log, tuning }: ScannerDe
   const rules = { name, region, keeperPublicKeys: config.keeperPublicKeys };
   const loop = createLoop({ bus, rules, ready, execution, finished, store, state, log, pace });
   const voice = startVoice({ bus, name, region, state, store, nowMs: execution.nowMs, everyMs: pace.heartbeatMs });
-  const cancels = bus.subscribe(cancelSubject(name), ({ data }) => {
-    try {
-      const cancel = cancelSchema.parse(JSON.parse(Buffer.from(data).toString("utf8")));
-      loop.cancel(cancel.job, `cancelled: ${cancel.reason}`);
-    } catch (error) {
-      log.warning("a cancel message could not be read", { problem: errorText(error) });
-    }
-  });
+  const cancels = obeyCancels({ bus, name, loop, log });
+  const { adapter, nowMs } = execution;
+  const readiness = (): Readiness | null => state.readiness;
+  const orders = await openOrderDesk({ bus, rules, seed: keys.seed, how, adapter, directory, readiness, nowMs, pace, log });
   loop.start();
   return async () => {
     cancels.stop();
+    await orders.stop();
     await loop.stop("the scanner was stopped");
     await sender.drained(STOP_SENDING_MS);
     await sender.stop();
@@ -122,4 +120,15 @@ async function startScanner({ config, bus, keys, clock, log, tuning }: ScannerDe
     await finished.close();
     await store.close();
   };
+}
+
+function obeyCancels(deps: { readonly bus: Bus; readonly name: string; readonly loop: Loop; readonly log: Log }): Subscription {
+  return deps.bus.subscribe(cancelSubject(deps.name), ({ data }) => {
+    try {
+      const cancel = cancelSchema.parse(JSON.parse(Buffer.from(data).toString("utf8")));
+      deps.loop.cancel(cancel.job, `cancelled: ${cancel.reason}`);
+    } catch (error) {
+      deps.log.warning("a cancel message could not be read", { problem: errorText(error) });
+    }
+  });
 }

@@ -165,9 +165,15 @@ function reportStatement(deps: SenderDeps, run: StoredRun, parts: readonly PartI
 }
 
 /** The keeper will not take these bytes, however often they are sent. */
-class Refusal extends Error {}
+export class Refusal extends Error {}
 
-async function submit(deps: SenderDeps, timing: SenderTiming, statement: Statement, payload: Uint8Array | null): Promise<string> {
+/** Signs a statement, sends it once and gives its record id. Throws `Refusal`, or another error when it may be tried again. */
+export async function submit(
+  deps: Pick<SenderDeps, "name" | "region" | "bus" | "seed">,
+  timing: Pick<SenderTiming, "requestTimeoutMs">,
+  statement: Statement,
+  payload: Uint8Array | null,
+): Promise<string> {
   const id = statementId(statement, sha256Hex);
   const author = { name: deps.name, publicKey: publicKeyOf(deps.seed), signature: signText(deps.seed, signedText(id)) };
   const bytes = encodeWire({ statement, author }, payload);

@@ -9,6 +9,8 @@ export type ScannerTuning = {
   readonly readyMaxAgeMs: number;
   readonly sealEveryMs: number;
   readonly diskFreeBytesMin: number;
+  /** From the end of one round of confirming connects to the next; three rounds have to last at least 10 s. */
+  readonly lookEveryMs: number;
   readonly run: Partial<RunTiming>;
   readonly sender: Partial<SenderTiming>;
 };
@@ -20,6 +22,7 @@ export const SCANNER_TUNING: ScannerTuning = {
   readyMaxAgeMs: 10_000,
   sealEveryMs: 2_000,
   diskFreeBytesMin: 32 * 1024 * 1024,
+  lookEveryMs: 5_000,
   run: {},
   sender: {},
 };

@@ -62,6 +62,11 @@ export function scanSubject(region: string): string {
   return `scan.${token(region)}`;
 }
 
+/** Requests to one scanner of the region: confirm orders of its keeper. */
+export function scannerScanSubject(region: string, scanner: string): string {
+  return `scan.${token(region)}.${token(scanner)}`;
+}
+
 /** Requests for records that the asking region lacks. */
 export function repairSubject(region: string): string {
   return `repair.${token(region)}`;

@@ -4,6 +4,7 @@ import {
   inboxPrefix,
   cancelSubject,
   reportsSubject,
+  scannerScanSubject,
   scanSubject,
   SCANNERS,
   shardsDurable,
@@ -88,7 +89,7 @@ function scannerRights(region: string, scanner: string): Rights {
       `${inboxPrefix(scanner)}.>`,
       cancelSubject(scanner),
       `${scanSubject(region)} ${SCANNERS}`,
-      `${scanSubject(region)}.${scanner}`,
+      scannerScanSubject(region, scanner),
     ],
   };
 }

@@ -163,6 +163,18 @@ for (const [name, world] of [
       expect((await bus.claim(REGION, "s-later", { waitMs: 1_000 }))?.subject).toBe(subject("s-later", 2));
     });
 
+    test("work that is purged while it is in hand can still be acknowledged, and later work is handed out", async () => {
+      const bus = await queueFor("s-inhand");
+      for (const tile of [1, 2]) await enqueue(bus, "s-inhand", tile);
+      const claim = await bus.claim(REGION, "s-inhand", { waitMs: 2_000 });
+      expect(claim?.subject).toBe(subject("s-inhand", 1));
+      expect(await bus.purge(REGION, subject("s-inhand", 1))).toBe(1);
+      claim?.working();
+      await claim?.ack();
+      const next = await bus.claim(REGION, "s-inhand", { waitMs: 2_000 });
+      expect(next?.subject).toBe(subject("s-inhand", 2));
+    });
+
     test("a purge takes the exact subject only; a wildcard is refused", async () => {
       const bus = await queueFor("s-purge");
       for (const tile of [1, 11]) await enqueue(bus, "s-purge", tile);

@@ -70,6 +70,17 @@ describe("rights on the server", () => {
     expect(refusals).toEqual([]);
   });
 
+  test("a scanner takes its keeper's orders, and neither takes nor gives those of another one", async () => {
+    const [keeper, s1, s2] = [await enter("keeper"), await enter("s1"), await enter("s2")];
+    s1.serve("scan.eu.s1", { queue: "s1", handler: async () => bytes("taken") });
+    const reply = await until("the order is taken", () => keeper.request("scan.eu.s1", bytes("x"), { timeoutMs: 500 }).catch(() => null));
+    expect(new TextDecoder().decode(reply)).toBe("taken");
+    expect(refusals).toEqual([]);
+    s2.serve("scan.eu.s1", { queue: "s1", handler: async () => bytes("stolen") });
+    s2.publish("scan.eu.s1", bytes("order"));
+    await until("both are refused", () => refusals.length >= 2);
+  });
+
   test("another's work, another's voice, the record stream and the queue itself are refused", async () => {
     const [keeper, s2] = [await enter("keeper"), await enter("s2")];
     await keeper.ensureWorkQueue("eu");

@@ -133,7 +133,7 @@ describe("what the keeper takes from scanners", () => {
       },
     ];
     for (const statement of statements)
-      await expectRefused(w, before, signed(statement, { name: "s1", seed: w.seeds.s1 }), /parts and reports/);
+      await expectRefused(w, before, signed(statement, { name: "s1", seed: w.seeds.s1 }), /parts, reports and probes/);
   });
 
   test("the same statement again, also at the same moment, gets the same receipt and is stored once", async () => {

@@ -99,6 +99,7 @@ describe("planning from the registry", () => {
       { id: "1", ranges: ["192.0.2.64/26"], ports: null, owner: "o", reason: "r", expiresAtMs: 1_000, createdAtMs: 0 },
       { id: "2", ranges: ["192.0.2.1"], ports: "80", owner: "o", reason: "r", expiresAtMs: null, createdAtMs: 0 },
     ],
+    knownGood: [],
     plans: [planOf(plan)],
   });
   const plan = (over: Partial<Plan> = {}, live: Record<string, Partial<ScannerLive>> = {}, nowMs = 500): JobSpec => {

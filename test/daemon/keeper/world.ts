@@ -7,7 +7,7 @@ import type { Log } from "../../../scanner-daemon/log.ts";
 import { newSeed, publicKeyOf } from "../../../src/bus/keys.node.ts";
 import { createMemoryServer } from "../../../src/bus/memory.ts";
 import { openLedger } from "../../../src/ledger/ledger.ts";
-import type { Ledger } from "../../../src/ledger/types.ts";
+import type { CommandKind, Ledger } from "../../../src/ledger/types.ts";
 import type { Plan, RegistryState } from "../../../src/registry/types.ts";
 import { startLedgerSqld } from "./stores.ts";
 import { until } from "../../bus/until.ts";
@@ -20,14 +20,21 @@ export type ScannerName = (typeof SCANNERS)[number] | "outsider";
 export type World = Awaited<ReturnType<typeof startWorld>>;
 
 /** Starts the region. `plans` are changes to a plan of four tiles of 16 pairs that runs on request. */
-export async function startWorld(plans: readonly Partial<Plan>[] = [{}], over: { readonly adminUrl?: string } = {}) {
+export async function startWorld(
+  plans: readonly Partial<Plan>[] = [{}],
+  over: { readonly adminUrl?: string; /** The monotonic clock goes on only when the test says so. */ readonly stoppedClock?: boolean } = {},
+) {
   const store = await startLedgerSqld();
   const dir = mkdtempSync(join(tmpdir(), "portolan-keeper-"));
   const seeds = { keeper: newSeed(), s1: newSeed(), s2: newSeed(), outsider: newSeed() };
   const server = createMemoryServer({ ackWaitMs: 2_000, duplicateWindowMs: 200 });
-  const clock = { aheadMs: 0 };
+  const clock = { aheadMs: 0, monotonicAheadMs: 0 };
   const nowMs = (): number => Date.now() + clock.aheadMs;
-  const state = { value: registryState(seeds, plans), down: false };
+  const state = { value: registryState(seeds, plans), down: false, asked: 0 };
+  const askRegistry = (): Promise<RegistryState> => {
+    state.asked += 1;
+    return state.down ? Promise.reject(new Error("registry is down")) : Promise.resolve(state.value);
+  };
   const ledger = openLedger({ url: store.url, region: REGION });
   const keepers: { stop: () => Promise<void> }[] = [];
   const lines: string[] = [];
@@ -40,12 +47,12 @@ export async function startWorld(plans: readonly Partial<Plan>[] = [{}], over: {
       seed: seeds.keeper,
       bus: server.connect(),
       ledger: own.ledger ?? ledger,
-      registry: { state: () => (state.down ? Promise.reject(new Error("registry is down")) : Promise.resolve(state.value)) },
+      registry: { state: askRegistry },
       durability: sqldDurability({ url, adminUrl: over.adminUrl ?? store.adminUrl, log: logInto(lines) }),
       dataDir: join(dir, name),
       log: logInto(lines),
       nowMs,
-      monotonicMs: () => performance.now(),
+      monotonicMs: () => (over.stoppedClock === true ? 0 : performance.now()) + clock.monotonicAheadMs,
       randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
       settings: { tickMs: 20, leaseTtlMs: own.leaseTtlMs ?? 3_000, waitS: 1, connectTimeoutMs: 500, engineGraceMs: 0 },
     });
@@ -70,7 +77,7 @@ export async function startWorld(plans: readonly Partial<Plan>[] = [{}], over: {
     startKeeper,
     bus: server.connect(),
     /** Leaves a command in the inbox and waits for its answer. */
-    command: async (kind: "start-job" | "cancel-job", body: unknown) => {
+    command: async (kind: CommandKind, body: unknown) => {
       const id = await ledger.submitCommand(kind, body, { nowMs: nowMs() });
       return until(`an answer to ${kind}`, () => ledger.awaitCommand(id, 5_000));
     },
@@ -99,6 +106,7 @@ function registryState(seeds: Record<"s1" | "s2", string>, plans: readonly Parti
     groups: [],
     rangeGroups: [{ name: "lan", builtIn: false, ranges: [{ canonical: "192.0.2.0/27", text: "192.0.2.0/27" }] }],
     exclusions: [],
+    knownGood: [],
     plans: plans.map((plan, index) => planOf({ id: `plan-${index}`, name: `plan${index}`, ...plan })),
   };
 }

@@ -6,6 +6,7 @@ import { assignmentSubject, reportsSubject } from "../../../src/bus/names.ts";
 import { decodeSightings, type Sighting } from "../../../src/core/columns.ts";
 import type { Heartbeat, Progress, SubmitReply } from "../../../src/core/messages/bus.ts";
 import type { Assignment } from "../../../src/core/messages/job.ts";
+import type { Probe } from "../../../src/core/messages/probe.ts";
 import type { Part, Report } from "../../../src/core/messages/report.ts";
 import { assignmentSignedText, signedText, statementId } from "../../../src/core/statement.ts";
 import { decodeWire } from "../../../src/core/wire.ts";
@@ -15,7 +16,8 @@ import type { ScannerTuning } from "../../../scanner-daemon/scanner/tuning.ts";
 
 /** Seed of the scanner `s1` in these tests. */
 const scannerSeed = newSeed();
-const keeperSeed = newSeed();
+/** Seed of the keeper that the scanner obeys. */
+export const keeperSeed = newSeed();
 
 /** A region with a stand-in for its keeper, which acknowledges what it is sent and keeps it. */
 export type Region = {
@@ -23,6 +25,7 @@ export type Region = {
   readonly bus: Bus;
   readonly parts: { readonly id: string; readonly part: Part; readonly sightings: Sighting[] }[];
   readonly reports: { readonly id: string; readonly report: Report }[];
+  readonly probes: { readonly id: string; readonly probe: Probe; readonly author: string }[];
   readonly heartbeats: Heartbeat[];
   readonly progress: Progress[];
   /** Replies to take instead of an acknowledgement, first one first; "silent" gives none. */
@@ -44,6 +47,7 @@ export async function makeRegion(): Promise<Region> {
     bus,
     parts: [],
     reports: [],
+    probes: [],
     heartbeats: [],
     progress: [],
     replies: [],
@@ -76,6 +80,7 @@ async function take(region: Region, data: Uint8Array): Promise<Uint8Array> {
     if (payload === null || sha256Hex(payload) !== statement.content.payloadSha256) throw new Error("wrong payload");
     region.parts.push({ id, part: statement.content, sightings: decodeSightings(payload) });
   }
+  if (statement.kind === "probe") region.probes.push({ id, probe: statement.content, author: author.name });
   if (statement.kind === "report") region.reports.push({ id, report: statement.content });
   const receipt = { id, log: "0".repeat(32), rseq: region.parts.length + region.reports.length };
   return Buffer.from(JSON.stringify({ ok: true, receipt }));

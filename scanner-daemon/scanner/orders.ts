@@ -1,0 +1,173 @@
+import { randomBytes } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Bus } from "../../src/bus/bus.ts";
+import { scannerScanSubject } from "../../src/bus/names.ts";
+import type { MasscanAdapter } from "../../src/core/masscan/argv.ts";
+import { TESTED_FAMILIES, versionFamily } from "../../src/core/masscan/echo.ts";
+import type { ConfirmOrder, ConfirmReply, Probe } from "../../src/core/messages/probe.ts";
+import { errorText, type Log } from "../log.ts";
+import type { ClaimRules } from "./claims.ts";
+import type { Launch } from "./launch.ts";
+import { lookByConnect } from "./look-connect.ts";
+import { lookByMasscan } from "./look-masscan.ts";
+import { checkOrder } from "./order-check.ts";
+import type { Readiness } from "./ready.ts";
+import { Refusal, submit } from "./send.ts";
+import { shareProber, type SharedProber } from "./shared-prober.ts";
+import type { ScannerTuning } from "./tuning.ts";
+
+/** Carries out confirm orders, beside whatever assignment runs. */
+export type OrderDesk = {
+  /** Answers no further order, breaks off what is in hand and waits for its end: the keeper orders it again. */
+  stop(): Promise<void>;
+};
+
+type OrderDeskDeps = {
+  readonly bus: Bus;
+  readonly rules: ClaimRules;
+  /** nkey seed of this scanner. */
+  readonly seed: string;
+  readonly how: Launch;
+  readonly adapter: MasscanAdapter;
+  /** Directory of the scanner's own. */
+  readonly directory: string;
+  readonly readiness: () => Readiness | null;
+  readonly nowMs: () => number;
+  readonly pace: ScannerTuning;
+  readonly log: Log;
+};
+
+/** Orders and targets in hand; the keeper keeps below that. */
+const ORDERS_MAX = 32;
+const TARGETS_MAX = 1_000;
+/** Ids of orders that were carried out, so that a repeat is no second look. */
+const DONE_KEPT_MAX = 1_000;
+const REQUEST_TIMEOUT_MS = 10_000;
+const SEND_TRIES_MAX = 8;
+const SEND_BACKOFF_FIRST_MS = 250;
+
+type Desk = OrderDeskDeps & {
+  readonly stopping: AbortController;
+  readonly inHand: Map<string, { readonly targets: number; readonly work: Promise<void> }>;
+  readonly done: Set<string>;
+  readonly prober: SharedProber;
+  /** masscan looks wait for each other. */
+  masscan: Promise<unknown>;
+};
+
+/** Answers orders from now on. */
+export async function openOrderDesk(deps: OrderDeskDeps): Promise<OrderDesk> {
+  await rm(join(deps.directory, "looks"), { recursive: true, force: true });
+  const desk: Desk = {
+    ...deps,
+    stopping: new AbortController(),
+    inHand: new Map(),
+    done: new Set(),
+    prober: shareProber(deps.how),
+    masscan: Promise.resolve(),
+  };
+  const { name, region } = deps.rules;
+  const subscription = deps.bus.serve(scannerScanSubject(region, name), {
+    queue: name,
+    handler: async ({ data }) => Buffer.from(JSON.stringify(takeOrder(desk, data)), "utf8"),
+  });
+  return {
+    stop: async () => {
+      subscription.stop();
+      desk.stopping.abort("the scanner was stopped");
+      desk.prober.kill();
+      await Promise.all([...desk.inHand.values()].map(({ work }) => work));
+    },
+  };
+}
+
+function takeOrder(desk: Desk, data: Uint8Array): ConfirmReply {
+  const checked = checkOrder(data, desk.rules);
+  if (checked.kind === "refused") {
+    desk.log.warning("a confirm order was refused", { reason: checked.reason });
+    return { ok: false, problem: checked.reason };
+  }
+  const { order } = checked;
+  if (desk.inHand.has(order.id) || desk.done.has(order.id)) return { ok: true };
+  const problem = obstacle(desk, order);
+  if (problem !== null) return { ok: false, problem };
+  const work = carryOut(desk, order).finally(() => {
+    desk.inHand.delete(order.id);
+    remember(desk.done, order.id);
+  });
+  desk.inHand.set(order.id, { targets: order.targets.length, work });
+  return { ok: true };
+}
+
+function obstacle({ readiness, inHand, stopping }: Desk, { engine, targets }: ConfirmOrder): string | null {
+  if (stopping.signal.aborted) return "the scanner stops";
+  const ready = readiness();
+  if (ready === null) return "the scanner is still looking around after its start";
+  if (!ready.engines.includes(engine)) return `engine ${engine} is not ready here`;
+  const targetsInHand = [...inHand.values()].reduce((sum, one) => sum + one.targets, 0);
+  return inHand.size >= ORDERS_MAX || targetsInHand + targets.length > TARGETS_MAX ? "the scanner has too many orders in hand" : null;
+}
+
+function remember(done: Set<string>, id: string): void {
+  done.add(id);
+  const oldest = done.keys().next();
+  if (done.size > DONE_KEPT_MAX && oldest.done !== true) done.delete(oldest.value);
+}
+
+/** Looks and reports. What cannot be done or sent is dropped: the keeper orders it again. Never rejects. */
+async function carryOut(desk: Desk, order: ConfirmOrder): Promise<void> {
+  try {
+    const probe = await look(desk, order);
+    if (!desk.stopping.signal.aborted) await deliver(desk, probe);
+  } catch (error) {
+    desk.log.warning("a confirm order came to nothing", { order: order.id, problem: errorText(error) });
+  }
+}
+
+async function look(desk: Desk, order: ConfirmOrder): Promise<Probe> {
+  const { how, adapter, nowMs, pace, stopping } = desk;
+  const signal = stopping.signal;
+  let startedAtMs = 0;
+  let beganAtMs = 0;
+  const begin = (): void => {
+    startedAtMs = nowMs();
+    beganAtMs = performance.now();
+  };
+  const byMasscan = async (): Promise<Probe["results"]> => {
+    begin();
+    const version = desk.readiness()?.masscanVersion;
+    const masscanFamily = version === null || version === undefined ? (TESTED_FAMILIES[0] ?? "1.3") : versionFamily(version);
+    const directory = join(desk.directory, "looks", order.id);
+    return lookByMasscan({ how, adapter, order, directory, masscanFamily, newSeed, nowMs, signal, timing: pace.run });
+  };
+  let results: Probe["results"];
+  if (order.engine === "connect") {
+    begin();
+    results = await desk.prober.use((prober) => lookByConnect({ prober, targets: order.targets, everyMs: pace.lookEveryMs, signal }));
+  } else {
+    const turn = desk.masscan.then(byMasscan);
+    desk.masscan = turn.catch(() => undefined);
+    results = await turn;
+  }
+  // Their difference is a time that no step of the clock can alter.
+  return { version: 1, order, results, startedAtMs, endedAtMs: startedAtMs + Math.round(performance.now() - beganAtMs) };
+}
+
+function newSeed(): string {
+  return String(1 + randomBytes(6).readUIntBE(0, 6));
+}
+
+async function deliver(desk: Desk, probe: Probe): Promise<void> {
+  const { name, region } = desk.rules;
+  const sender = { name, region, bus: desk.bus, seed: desk.seed };
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await submit(sender, { requestTimeoutMs: REQUEST_TIMEOUT_MS }, { kind: "probe", content: probe }, null);
+      return;
+    } catch (error) {
+      if (error instanceof Refusal || tries >= SEND_TRIES_MAX || desk.stopping.signal.aborted) throw error;
+      await new Promise((resolve) => setTimeout(resolve, SEND_BACKOFF_FIRST_MS * 2 ** (tries - 1) * (0.5 + Math.random() / 2)));
+    }
+  }
+}
