@@ -1,7 +1,9 @@
+import { eq, sql } from "drizzle-orm";
 import { PortolanError } from "../core/errors.ts";
 import type { Change } from "./rules/change.ts";
 import { type ExclusionInput, addExclusion, deleteExclusion, normaliseExclusion } from "./rules/exclusions.ts";
-import { type PlanInput, addPlan, deletePlan } from "./rules/plans.ts";
+import { type KnownGoodInput, addKnownGood, deleteKnownGood, normaliseKnownGood } from "./rules/known-good.ts";
+import { type PlanChanges, type PlanInput, addPlan, changePlan, deletePlan } from "./rules/plans.ts";
 import { addRangeGroup, addRanges, deleteRangeGroup, removeRanges } from "./rules/ranges.ts";
 import { resolveSnapshot } from "./rules/resolve.ts";
 import {
@@ -15,11 +17,24 @@ import {
   removeMember,
   setMembers,
 } from "./rules/scanners.ts";
-import { VERSION_STATEMENT, loadStatements, parseState, parseVersion } from "./state.ts";
+import { build } from "./query.ts";
+import { meta } from "./schema.ts";
+import { VERSION, loadState } from "./state.ts";
 import { type Store, openStore } from "./store.ts";
 import { sha256Hex } from "./token.ts";
 import { type IssuedToken, type Tokens, openTokens } from "./tokens.ts";
-import type { Exclusion, GroupMember, Plan, RangeGroup, Region, RegistrySnapshot, RegistryState, Scanner, ScannerGroup } from "./types.ts";
+import type {
+  Exclusion,
+  GroupMember,
+  KnownGood,
+  Plan,
+  RangeGroup,
+  Region,
+  RegistrySnapshot,
+  RegistryState,
+  Scanner,
+  ScannerGroup,
+} from "./types.ts";
 
 /** Where the registry is. Without `primaryUrl`, reads and writes go to `url`. */
 export type RegistryOptions = {
@@ -80,10 +95,18 @@ export function openRegistry(options: RegistryOptions) {
       return change((now) => addExclusion(now, { id, exclusion, nowMs: clock() }));
     },
     deleteExclusion: (id: string): Promise<Written<null>> => change((now) => deleteExclusion(now, id)),
+    addKnownGood: async (input: KnownGoodInput): Promise<Written<KnownGood>> => {
+      const rule = normaliseKnownGood(input, clock());
+      const id = (await sha256Hex(JSON.stringify(rule))).slice(0, 16);
+      return change((now) => addKnownGood(now, { id, rule, nowMs: clock() }));
+    },
+    deleteKnownGood: (id: string): Promise<Written<null>> => change((now) => deleteKnownGood(now, id)),
     addPlan: (input: PlanInput): Promise<Written<Plan>> => {
       const id = crypto.randomUUID();
       return change((now) => addPlan(now, input, { id, nowMs: clock() }));
     },
+    changePlan: (name: string, changes: PlanChanges): Promise<Written<Plan>> =>
+      change((now) => changePlan(now, { name, changes, nowMs: clock() })),
     deletePlan: (name: string): Promise<Written<null>> => change((now) => deletePlan(now, name)),
     close: (): void => {
       stores.replica.close();
@@ -119,12 +142,12 @@ function openState({ replica, primary }: Stores) {
   let cached: RegistryState | null = null;
   let writtenVersion = 0;
   const load = async (store: Store): Promise<RegistryState> => {
-    const loaded = parseState(await store.read(loadStatements()));
+    const loaded = await loadState(store);
     cached = loaded;
     return loaded;
   };
   const current = async (store: Store): Promise<RegistryState> => {
-    const version = parseVersion((await store.read([VERSION_STATEMENT]))[0]);
+    const [version] = await store.read(VERSION);
     // Replicas lag by milliseconds: whoever wrote here reads its own write, from the primary if need be.
     if (version < writtenVersion) return load(primary);
     return cached?.version === version ? cached : load(store);
@@ -136,7 +159,8 @@ function openState({ replica, primary }: Stores) {
       const { value, statements } = decide(now);
       if (statements.length === 0) return { value, changed: false, version: now.version };
       // The version column refuses null, so the whole transaction fails when somebody else wrote since `now` was read.
-      const guard = { sql: "update meta set version = case when version = ? then version + 1 end where id = 1", args: [now.version] };
+      const version = sql`case when ${meta.version} = ${now.version} then ${meta.version} + 1 end`;
+      const guard = build.update(meta).set({ version }).where(eq(meta.id, 1));
       try {
         await primary.write([guard, ...statements]);
         writtenVersion = Math.max(writtenVersion, now.version + 1);

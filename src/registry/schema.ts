@@ -1,4 +1,21 @@
-import { blob, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { customType, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { z } from "zod";
+import { ROLES } from "./types.ts";
+
+/** JSON in a text column, checked on its way out. */
+const jsonText = <T>(name: string, schema: z.ZodType<T>) =>
+  customType<{ data: T; driverData: string }>({
+    dataType: () => "text",
+    toDriver: (value) => JSON.stringify(value),
+    fromDriver: (value) => schema.parse(JSON.parse(value)),
+  })(name);
+
+/** 16 bytes, so that byte order is address order. Written from hex by `unhex()`; nobody reads it back. */
+const addressKey = customType<{ data: Uint8Array }>({ dataType: () => "blob" });
+
+const flag = (name: string) => integer(name, { mode: "boolean" });
+const texts = z.array(z.string()).readonly();
+const canaries = z.array(z.object({ address: z.string(), port: z.int() })).readonly();
 
 /** One row: its version moves by one with each accepted write and guards it (see `change.ts`). */
 export const meta = sqliteTable("meta", {
@@ -16,10 +33,10 @@ export const scanner = sqliteTable(
   {
     name: text("name").primaryKey(),
     region: text("region").notNull(),
-    /** JSON array of canonical addresses. */
-    addresses: text("addresses").notNull(),
+    /** Canonical addresses. */
+    addresses: jsonText("addresses", texts).notNull(),
     publicKey: text("public_key").notNull(),
-    enabled: integer("enabled").notNull(),
+    enabled: flag("enabled").notNull(),
     createdAtMs: integer("created_at_ms").notNull(),
   },
   (table) => [uniqueIndex("scanner_public_key").on(table.publicKey)],
@@ -46,13 +63,13 @@ export const rangeGroup = sqliteTable("range_group", {
   createdAtMs: integer("created_at_ms").notNull(),
 });
 
-/** Inclusive; `first` and `last` are 16-byte keys, so that byte order is address order. */
+/** `first` and `last` are inclusive. */
 export const range = sqliteTable(
   "range",
   {
     group: text("group_name").notNull(),
-    first: blob("first_key", { mode: "buffer" }).notNull(),
-    last: blob("last_key", { mode: "buffer" }).notNull(),
+    first: addressKey("first_key").notNull(),
+    last: addressKey("last_key").notNull(),
     /** Canonical spelling. */
     canonical: text("canonical").notNull(),
     /** The user's own spelling. */
@@ -63,9 +80,22 @@ export const range = sqliteTable(
 
 export const exclusion = sqliteTable("exclusion", {
   id: text("id").primaryKey(),
-  /** JSON array of canonical ranges. */
-  ranges: text("ranges").notNull(),
+  /** Canonical ranges. */
+  ranges: jsonText("ranges", texts).notNull(),
   /** Canonical ports; null excludes the addresses altogether. */
+  ports: text("ports"),
+  owner: text("owner").notNull(),
+  reason: text("reason").notNull(),
+  expiresAtMs: integer("expires_at_ms"),
+  createdAtMs: integer("created_at_ms").notNull(),
+});
+
+/** Services that are expected: shown only when asked for. */
+export const knownGood = sqliteTable("known_good", {
+  id: text("id").primaryKey(),
+  /** Canonical ranges. */
+  ranges: jsonText("ranges", texts).notNull(),
+  /** Canonical ports; null means every port. */
   ports: text("ports"),
   owner: text("owner").notNull(),
   reason: text("reason").notNull(),
@@ -79,23 +109,22 @@ export const plan = sqliteTable(
     name: text("name").primaryKey(),
     id: text("id").notNull(),
     revision: integer("revision").notNull(),
-    enabled: integer("enabled").notNull(),
-    /** Names of range groups, JSON arrays. */
-    include: text("include_groups").notNull(),
-    exclude: text("exclude_groups").notNull(),
+    enabled: flag("enabled").notNull(),
+    /** Names of range groups. */
+    include: jsonText("include_groups", texts).notNull(),
+    exclude: jsonText("exclude_groups", texts).notNull(),
     ports: text("ports").notNull(),
     rateLimitPps: integer("rate_limit_pps").notNull(),
     retries: integer("retries").notNull(),
     group: text("group_name").notNull(),
-    engine: text("engine").notNull(),
+    engine: text("engine", { enum: ["auto", "masscan", "connect"] }).notNull(),
     intervalS: integer("interval_s"),
     deadlineS: integer("deadline_s").notNull(),
     closeAfter: integer("close_after").notNull(),
-    confirm: integer("confirm").notNull(),
+    confirm: flag("confirm").notNull(),
     home: text("home").notNull(),
     pairsMax: integer("pairs_max"),
-    /** JSON array of {address, port}. */
-    canaries: text("canaries").notNull(),
+    canaries: jsonText("canaries", canaries).notNull(),
     /** Name of the range group that was made together with the plan and goes with it; null when there is none. */
     ownGroup: text("own_group"),
     createdAtMs: integer("created_at_ms").notNull(),
@@ -106,7 +135,7 @@ export const plan = sqliteTable(
 export const token = sqliteTable("token", {
   id: text("id").primaryKey(),
   name: text("name").notNull(),
-  role: text("role").notNull(),
+  role: text("role", { enum: ROLES }).notNull(),
   /** SHA-256 of the whole token, hex: the token itself is stored nowhere. */
   hash: text("hash").notNull(),
   createdAtMs: integer("created_at_ms").notNull(),

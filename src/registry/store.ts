@@ -1,5 +1,6 @@
-import { type Client, createClient, type InStatement, type ResultSet } from "@libsql/client/web";
+import { type Client, createClient, type ResultSet } from "@libsql/client/web";
 import { PortolanError } from "../core/errors.ts";
+import { type Query, type Read, statementOf } from "./query.ts";
 
 /** Where one libSQL database is and how long a call to it may take. */
 export type StoreOptions = { readonly url: string; readonly authToken?: string; readonly timeoutMs: number };
@@ -8,9 +9,9 @@ export type StoreOptions = { readonly url: string; readonly authToken?: string; 
 export type Store = {
   readonly url: string;
   /** One read transaction. Throws `unavailable`. */
-  read(statements: InStatement[]): Promise<ResultSet[]>;
+  read<T extends readonly unknown[]>(...reads: { readonly [K in keyof T]: Read<T[K]> }): Promise<T>;
   /** One write transaction: all or nothing. Throws `unavailable`; refusals by a constraint pass unchanged. After a time-out the outcome is unknown. */
-  write(statements: InStatement[]): Promise<ResultSet[]>;
+  write(queries: readonly Query[]): Promise<ResultSet[]>;
   close(): void;
 };
 
@@ -22,19 +23,31 @@ export function openStore(options: StoreOptions): Store {
     // A frozen or dead primary would otherwise hang the caller for ever.
     fetch: (request: Request) => fetch(request, { signal: AbortSignal.timeout(options.timeoutMs) }),
   });
-  const run = async (statements: InStatement[], mode: "read" | "write"): Promise<ResultSet[]> => {
+  const run = async (queries: readonly Query[], mode: "read" | "write"): Promise<ResultSet[]> => {
     try {
-      return await client.batch(statements, mode);
+      return await client.batch(queries.map(statementOf), mode);
     } catch (error) {
       throw explain(error, options);
     }
   };
   return {
     url: options.url,
-    read: (statements) => run(statements, "read"),
-    write: (statements) => run(statements, "write"),
+    read: async <T extends readonly unknown[]>(...reads: { readonly [K in keyof T]: Read<T[K]> }): Promise<T> => {
+      const results = await run(
+        reads.map(({ query }) => query),
+        "read",
+      );
+      return reads.map(({ parse }, index) => parse(resultAt(results, index))) as unknown as T;
+    },
+    write: (queries) => run(queries, "write"),
     close: () => client.close(),
   };
+}
+
+function resultAt(results: readonly ResultSet[], index: number): ResultSet {
+  const result = results[index];
+  if (result === undefined) throw new PortolanError("internal", `the registry answered ${results.length} statements only`);
+  return result;
 }
 
 function explain(error: unknown, options: StoreOptions): unknown {

@@ -1,10 +1,11 @@
-import type { Row } from "@libsql/client/web";
-import { z } from "zod";
+import { and, count, eq, gt, isNull, lt, notExists, or, sql } from "drizzle-orm";
 import { PortolanError } from "../core/errors.ts";
+import { type Query, type RowOf, build, readRows } from "./query.ts";
 import { LIMITS, clip } from "./rules/change.ts";
+import { token } from "./schema.ts";
 import type { Store } from "./store.ts";
 import { equalConstantTime, parseToken, tokenText } from "./token.ts";
-import { ROLES, type Role, type TokenInfo } from "./types.ts";
+import type { Role, TokenInfo } from "./types.ts";
 
 /** A new token: its text is shown this once and stored nowhere. */
 export type IssuedToken = { readonly info: TokenInfo; readonly text: string };
@@ -26,18 +27,17 @@ export type Tokens = {
 const CACHE_MS = 1_000;
 const CACHE_ENTRIES_MAX = 1_000;
 const TOUCH_EVERY_MS = 5 * 60_000;
-const COLUMNS = "id, name, role, created_at_ms, expires_at_ms, revoked_at_ms, last_used_at_ms, hash";
-
-const rowSchema = z.object({
-  id: z.string(),
-  name: z.string(),
-  role: z.enum(ROLES),
-  created_at_ms: z.int(),
-  expires_at_ms: z.int().nullable(),
-  revoked_at_ms: z.int().nullable(),
-  last_used_at_ms: z.int().nullable(),
-  hash: z.string(),
-});
+const COLUMNS = {
+  id: token.id,
+  name: token.name,
+  role: token.role,
+  createdAtMs: token.createdAtMs,
+  expiresAtMs: token.expiresAtMs,
+  revokedAtMs: token.revokedAtMs,
+  lastUsedAtMs: token.lastUsedAtMs,
+};
+const COLUMNS_WITH_HASH = { ...COLUMNS, hash: token.hash };
+const LIST = readRows(COLUMNS, { from: token, orderBy: [token.createdAtMs, token.id], limit: LIMITS.tokens });
 
 type Cached = { readonly info: TokenInfo; readonly readAtMs: number };
 
@@ -46,10 +46,8 @@ export function openTokens(deps: { readonly replica: Store; readonly primary: St
   return {
     issue: (input) => issue(deps.primary, input, deps.clock()),
     list: async () => {
-      const [result] = await deps.replica.read([
-        { sql: `select ${COLUMNS} from token order by created_at_ms, id limit ?`, args: [LIMITS.tokens] },
-      ]);
-      return (result?.rows ?? []).map((row) => parseRow(row).info);
+      const [tokens] = await deps.replica.read(LIST);
+      return tokens;
     },
     revoke: async (id) => {
       await revoke(deps.primary, id, deps.clock());
@@ -76,20 +74,24 @@ type Lookup = { readonly cache: Map<string, Cached>; readonly nowMs: number };
 
 async function lookUp(
   deps: { replica: Store; primary: Store },
-  token: { id: string; hash: string },
+  wanted: { id: string; hash: string },
   { cache, nowMs }: Lookup,
 ): Promise<TokenInfo | null> {
-  const cached = cache.get(token.hash);
+  const cached = cache.get(wanted.hash);
   if (cached !== undefined && nowMs - cached.readAtMs < CACHE_MS) return cached.info;
-  const statement = { sql: `select ${COLUMNS} from token where id = ?`, args: [token.id] };
-  let row = (await deps.replica.read([statement]))[0]?.rows[0];
+  let row = await readToken(deps.replica, wanted.id);
   // A replica may not have a token yet that was made a moment ago.
-  if (row === undefined && deps.primary.url !== deps.replica.url) row = (await deps.primary.read([statement]))[0]?.rows[0];
+  if (row === undefined && deps.primary.url !== deps.replica.url) row = await readToken(deps.primary, wanted.id);
   if (row === undefined) return null;
-  const { info, hash } = parseRow(row);
-  if (!equalConstantTime(hash, token.hash)) return null;
-  remember(cache, token.hash, { info, readAtMs: nowMs });
+  const { hash, ...info } = row;
+  if (!equalConstantTime(hash, wanted.hash)) return null;
+  remember(cache, wanted.hash, { info, readAtMs: nowMs });
   return info;
+}
+
+async function readToken(store: Store, id: string): Promise<RowOf<typeof COLUMNS_WITH_HASH> | undefined> {
+  const [rows] = await store.read(readRows(COLUMNS_WITH_HASH, { from: token, where: eq(token.id, id), orderBy: [token.id] }));
+  return rows[0];
 }
 
 function remember(cache: Map<string, Cached>, hash: string, entry: Cached): void {
@@ -110,22 +112,6 @@ async function issue(primary: Store, input: TokenInput, nowMs: number): Promise<
   const text = tokenText(crypto.getRandomValues(new Uint8Array(36)));
   const parsed = await parseToken(text);
   if (parsed === null) throw new PortolanError("internal", "a new token does not pass its own check");
-  const valid = "revoked_at_ms is null and (expires_at_ms is null or expires_at_ms > ?)";
-  const [inserted] = await primary.write([
-    {
-      sql: `insert into token(id, name, role, hash, created_at_ms, expires_at_ms)
-        select ?, ?, ?, ?, ?, ? where not exists (select 1 from token where name = ? and ${valid}) and (select count(*) from token) < ?`,
-      args: [parsed.id, name, input.role, parsed.hash, nowMs, input.expiresAtMs, name, nowMs, LIMITS.tokens],
-    },
-    // Tokens that ended long ago make room.
-    { sql: "delete from token where coalesce(revoked_at_ms, expires_at_ms) < ?", args: [nowMs - 90 * 86_400_000] },
-  ]);
-  if (inserted?.rowsAffected !== 1) {
-    throw new PortolanError(
-      "conflict",
-      `a valid token named "${clip(name)}" exists already; revoke it first or choose another name (at most ${LIMITS.tokens} tokens)`,
-    );
-  }
   const info: TokenInfo = {
     id: parsed.id,
     name,
@@ -135,13 +121,52 @@ async function issue(primary: Store, input: TokenInput, nowMs: number): Promise<
     revokedAtMs: null,
     lastUsedAtMs: null,
   };
+  const [inserted] = await primary.write([
+    insertUnlessTaken(info, parsed.hash),
+    // Tokens that ended long ago make room.
+    build.delete(token).where(lt(sql`coalesce(${token.revokedAtMs}, ${token.expiresAtMs})`, nowMs - 90 * 86_400_000)),
+  ]);
+  if (inserted?.rowsAffected !== 1) {
+    throw new PortolanError(
+      "conflict",
+      `a valid token named "${clip(name)}" exists already; revoke it first or choose another name (at most ${LIMITS.tokens} tokens)`,
+    );
+  }
   return { info, text };
+}
+
+/** Inserts nothing when a valid token has the name, or when there are too many. */
+function insertUnlessTaken(info: TokenInfo, hash: string): Query {
+  const isValid = and(isNull(token.revokedAtMs), or(isNull(token.expiresAtMs), gt(token.expiresAtMs, info.createdAtMs)));
+  const namesake = build
+    .select({ id: token.id })
+    .from(token)
+    .where(and(eq(token.name, info.name), isValid));
+  const total = build.select({ n: count() }).from(token);
+  return build.insert(token).select((select) =>
+    select
+      .select({
+        id: sql<string>`${info.id}`.as("id"),
+        name: sql<string>`${info.name}`.as("name"),
+        role: sql<Role>`${info.role}`.as("role"),
+        hash: sql<string>`${hash}`.as("hash"),
+        createdAtMs: sql<number>`${info.createdAtMs}`.as("created_at_ms"),
+        expiresAtMs: sql<number | null>`${info.expiresAtMs}`.as("expires_at_ms"),
+        revokedAtMs: sql<null>`null`.as("revoked_at_ms"),
+        lastUsedAtMs: sql<null>`null`.as("last_used_at_ms"),
+      })
+      .from(sql`(select 1)`)
+      .where(and(notExists(namesake), lt(sql`(${total})`, LIMITS.tokens))),
+  );
 }
 
 async function revoke(primary: Store, id: string, nowMs: number): Promise<void> {
   const [, found] = await primary.write([
-    { sql: "update token set revoked_at_ms = ? where id = ? and revoked_at_ms is null", args: [nowMs, id] },
-    { sql: "select 1 from token where id = ?", args: [id] },
+    build
+      .update(token)
+      .set({ revokedAtMs: nowMs })
+      .where(and(eq(token.id, id), isNull(token.revokedAtMs))),
+    build.select({ id: token.id }).from(token).where(eq(token.id, id)),
   ]);
   if (found?.rows.length !== 1) throw new PortolanError("not-found", `there is no token "${clip(id)}"; list them with "portolan token ls"`);
 }
@@ -149,24 +174,9 @@ async function revoke(primary: Store, id: string, nowMs: number): Promise<void> 
 /** Best effort: who last used a token when is for people. */
 async function touch(primary: Store, id: string, nowMs: number): Promise<void> {
   try {
-    await primary.write([
-      { sql: "update token set last_used_at_ms = max(coalesce(last_used_at_ms, 0), ?) where id = ?", args: [nowMs, id] },
-    ]);
+    const lastUsedAtMs = sql`max(coalesce(${token.lastUsedAtMs}, 0), ${nowMs})`;
+    await primary.write([build.update(token).set({ lastUsedAtMs }).where(eq(token.id, id))]);
   } catch {
     // The registry's home may be away for a while; requests go on without it.
   }
-}
-
-function parseRow(row: Row): { info: TokenInfo; hash: string } {
-  const value = rowSchema.parse({ ...row });
-  const info: TokenInfo = {
-    id: value.id,
-    name: value.name,
-    role: value.role,
-    createdAtMs: value.created_at_ms,
-    expiresAtMs: value.expires_at_ms,
-    revokedAtMs: value.revoked_at_ms,
-    lastUsedAtMs: value.last_used_at_ms,
-  };
-  return { info, hash: value.hash };
 }

@@ -46,6 +46,22 @@ export type Exclusion = {
   readonly createdAtMs: number;
 };
 
+/** Expected open: still probed, hidden from lists by default. */
+export type KnownGood = {
+  readonly id: string;
+  readonly ranges: readonly string[];
+  /** Canonical; null: every port of the addresses. */
+  readonly ports: string | null;
+  readonly owner: string;
+  readonly reason: string;
+  /** Exclusive: at this moment it no longer holds. Null: it never ends. */
+  readonly expiresAtMs: number | null;
+  readonly createdAtMs: number;
+};
+
+/** A known-good rule that holds now, for marking services: (address in `ranges`) and (port in `ports`). */
+export type KnownGoodRule = { readonly id: string; readonly ranges: readonly AddressRange[]; readonly ports: readonly PortRange[] };
+
 export type PlanEngine = "auto" | "masscan" | "connect";
 
 /** What to scan and how often. `id` is minted once; `revision` counts edits from 0. */
@@ -89,6 +105,7 @@ export type RegistryState = {
   /** Without the built-in group. */
   readonly rangeGroups: readonly RangeGroup[];
   readonly exclusions: readonly Exclusion[];
+  readonly knownGood: readonly KnownGood[];
   readonly plans: readonly Plan[];
 };
 
@@ -111,7 +128,7 @@ export type SnapshotPlan = Plan & {
   readonly members: readonly SnapshotMember[];
 };
 
-/** The keeper's view: the same version gives the same answer until an exclusion expires. */
+/** The keeper's view: the same version gives the same answer until an exclusion or a known-good rule expires. */
 export type RegistrySnapshot = {
   readonly version: number;
   readonly regions: readonly string[];
@@ -119,6 +136,8 @@ export type RegistrySnapshot = {
   readonly plans: readonly SnapshotPlan[];
   /** Exclusions that hold now. */
   readonly exclusions: readonly Exclusion[];
+  /** Rules that hold now. */
+  readonly knownGood: readonly KnownGoodRule[];
 };
 
 /** A token as lists show it: neither the token nor its hash. */

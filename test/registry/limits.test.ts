@@ -46,13 +46,33 @@ test("a registry that is full in every way says so and can still be read as a wh
       expiresAtMs: null,
     }),
   );
+  const knownGood = await fill((index) =>
+    registry.addKnownGood({
+      ranges: Array.from({ length: 1_000 }, (_, n) => wide(index, n)),
+      ports,
+      owner: "o".repeat(200),
+      reason: "r".repeat(500),
+      expiresAtMs: null,
+    }),
+  );
   // Last, because from now on each write reads megabytes.
   const ranges = await fill((group) =>
     registry.addRangeGroup({ name: `g${group}`, ranges: Array.from({ length: 10_000 }, (_, index) => wide(group, index)) }),
   );
-  expect([ranges, plans, exclusions].every((count) => count > 0)).toBe(true);
+  expect([ranges, plans, exclusions, knownGood].every((count) => count > 0)).toBe(true);
   const state = await registry.state();
-  expect([state.rangeGroups.length, state.plans.length, state.exclusions.length]).toEqual([ranges, plans, exclusions]);
+  expect([state.rangeGroups.length, state.plans.length, state.exclusions.length, state.knownGood.length]).toEqual([
+    ranges,
+    plans,
+    exclusions,
+    knownGood,
+  ]);
+  // More rows than one value carries, still in the order of their addresses.
+  for (const [group, { name, ranges: entries }] of state.rangeGroups.entries()) {
+    const of = Number(name.slice(1));
+    expect(entries.length, `${group}`).toBe(10_000);
+    expect(entries.every((entry, index) => entry.text === wide(of, index))).toBe(true);
+  }
   await registry.deletePlan("p0");
   expect((await registry.state()).plans).toHaveLength(plans - 1);
 }, 120_000);

@@ -15,7 +15,7 @@ afterAll(async () => {
 
 beforeEach(async () => {
   const client = createClient({ url: store.sqld.url });
-  const tables = ["region", "scanner", "scanner_group", "group_member", "range_group", "range", "exclusion", "plan", "token"];
+  const tables = ["region", "scanner", "scanner_group", "group_member", "range_group", "range", "exclusion", "known_good", "plan", "token"];
   await client.batch([...tables.map((table) => `delete from ${table}`), "update meta set version = version + 1"], "write");
   client.close();
   await store.registry.addRegion("eu");
@@ -146,7 +146,7 @@ describe("plans", () => {
       group: "@all",
       home: "eu",
       closeAfter: 2,
-      confirm: false,
+      confirm: true,
       deadlineS: 86_400,
     });
     expect((await registry.addPlan(planInput({ name: "office", ranges: ["192.0.2.0/24"], intervalS: 21_600 }))).changed).toBe(false);

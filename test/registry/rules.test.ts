@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { PortolanError } from "../../src/core/errors.ts";
 import { parseRange } from "../../src/core/range.ts";
 import { type Change } from "../../src/registry/rules/change.ts";
-import { addPlan, deletePlan } from "../../src/registry/rules/plans.ts";
+import { addPlan, changePlan, deletePlan } from "../../src/registry/rules/plans.ts";
 import { addRangeGroup, addRanges, deleteRangeGroup, removeRanges } from "../../src/registry/rules/ranges.ts";
 import { allGroups, allRangeGroups, resolveSnapshot } from "../../src/registry/rules/resolve.ts";
 import { addGroup, addMember, addScanner, deleteGroup, deleteScanner, removeMember } from "../../src/registry/rules/scanners.ts";
@@ -79,6 +79,14 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   group.map((name): Step => {
     const input = planInput({ name, ranges: ["203.0.113.0/24"] });
     return { text: `own plan ${name}`, write: (r) => r.addPlan(input), rule: (s) => addPlan(s, input, { id: name, nowMs }) };
+  }),
+  fc.tuple(group, group, fc.boolean()).map(([name, include, enabled]): Step => {
+    const changes = { include: [include], enabled };
+    return {
+      text: `change plan ${name} ${include} ${enabled}`,
+      write: (r) => r.changePlan(name, changes),
+      rule: (s) => changePlan(s, { name, changes, nowMs }),
+    };
   }),
   group.map((name): Step => ({ text: `no plan ${name}`, write: (r) => r.deletePlan(name), rule: (s) => deletePlan(s, name) })),
 );

@@ -1,10 +1,10 @@
-import type { InStatement } from "@libsql/client/web";
 import { groupNameSchema, nameSchema } from "../../core/messages/common.ts";
 import { PortolanError } from "../../core/errors.ts";
+import type { Query } from "../query.ts";
 import type { Plan, RegistryState } from "../types.ts";
 
 /** What a rule decided on one state: no statements when everything already is as asked. */
-export type Change<T> = { readonly value: T; readonly statements: readonly InStatement[] };
+export type Change<T> = { readonly value: T; readonly statements: readonly Query[] };
 
 /** Bounds of the whole registry: it is read as a whole. */
 export const LIMITS = {
@@ -17,6 +17,8 @@ export const LIMITS = {
   scannerGroups: 1_000,
   exclusions: 2_000,
   rangesPerExclusion: 1_000,
+  knownGood: 2_000,
+  rangesPerKnownGood: 1_000,
   plans: 1_000,
   groupsPerPlan: 100,
   canaries: 16,
@@ -24,7 +26,13 @@ export const LIMITS = {
 } as const;
 
 // sqld sends at most 10 MB in one response, and the registry is read in one: together these stay well below.
-export const TEXT_CHARS_MAX = { ranges: 4_000_000, exclusions: 1_000_000, plans: 1_000_000, members: 500_000 } as const;
+export const TEXT_CHARS_MAX = {
+  ranges: 4_000_000,
+  exclusions: 1_000_000,
+  "known-good rules": 1_000_000,
+  plans: 1_000_000,
+  members: 500_000,
+} as const;
 
 /** Everything already is as asked. */
 export function unchanged<T>(value: T): Change<T> {

@@ -1,6 +1,9 @@
+import { eq } from "drizzle-orm";
 import { PortolanError } from "../../core/errors.ts";
 import { formatPorts, parsePorts } from "../../core/port.ts";
 import { normaliseRanges, parseRange, rangesText } from "../../core/range.ts";
+import { build } from "../query.ts";
+import { exclusion as table } from "../schema.ts";
 import type { Exclusion, RegistryState } from "../types.ts";
 import { type Change, LIMITS, checkLimit, checkTextSize, notFound, unchanged } from "./change.ts";
 
@@ -41,12 +44,10 @@ export function addExclusion(state: RegistryState, input: { id: string; exclusio
   checkLimit("exclusions", state.exclusions.length + 1, LIMITS.exclusions);
   const value: Exclusion = { id: input.id, ...input.exclusion, createdAtMs: input.nowMs };
   checkTextSize("exclusions", [...state.exclusions, value]);
-  const sql = "insert into exclusion(id, ranges, ports, owner, reason, expires_at_ms, created_at_ms) values (?, ?, ?, ?, ?, ?, ?)";
-  const args = [value.id, JSON.stringify(value.ranges), value.ports, value.owner, value.reason, value.expiresAtMs, value.createdAtMs];
-  return { value, statements: [{ sql, args }] };
+  return { value, statements: [build.insert(table).values(value)] };
 }
 
 export function deleteExclusion(state: RegistryState, id: string): Change<null> {
   if (!state.exclusions.some((exclusion) => exclusion.id === id)) throw notFound("exclusion", id, "portolan exclude ls");
-  return { value: null, statements: [{ sql: "delete from exclusion where id = ?", args: [id] }] };
+  return { value: null, statements: [build.delete(table).where(eq(table.id, id))] };
 }

@@ -1,8 +1,10 @@
-import type { InStatement } from "@libsql/client/web";
+import { eq } from "drizzle-orm";
 import { formatAddress, parseAddress } from "../../core/address.ts";
 import { PortolanError } from "../../core/errors.ts";
 import type { Canary } from "../../core/messages/job.ts";
 import { formatPorts, parsePorts } from "../../core/port.ts";
+import { type Query, build } from "../query.ts";
+import { plan as table } from "../schema.ts";
 import { ALL_SCANNERS, type Plan, type PlanEngine, type RegistryState } from "../types.ts";
 import { type Change, LIMITS, checkLimit, checkName, checkTextSize, notFound, plansWithRangeGroup, unchanged } from "./change.ts";
 import { type PlanSize, checkPlan } from "./outlook.ts";
@@ -30,6 +32,9 @@ export type PlanInput = {
   readonly enabled: boolean | null;
 };
 
+/** What a person changes of a plan; what is left out stays. A plan keeps its name, and its own ranges are changed in its range group. */
+export type PlanChanges = Partial<Omit<PlanInput, "name" | "ranges">>;
+
 const DEFAULT_RATE_PPS = 1_000;
 const DAY_S = 86_400;
 const DEADLINE_MAX_S = 365 * DAY_S;
@@ -46,7 +51,33 @@ export function addPlan(state: RegistryState, input: PlanInput, fresh: { id: str
   if (existing !== undefined) return repeat(state, existing, { plan, state: own.state });
   checkLimit("plans", state.plans.length + 1, LIMITS.plans);
   checkTextSize("plans", [...state.plans, plan]);
-  return { value: plan, statements: [...own.statements, insertPlan(plan)] };
+  return { value: plan, statements: [...own.statements, build.insert(table).values(plan)] };
+}
+
+/**
+ * Changes some settings; each edit that changes anything counts up the revision. A plan that cannot be planned can still be disabled, and
+ * its closing rules changed. Jobs that run keep the settings they began with. Throws `not-found` and what `addPlan` throws.
+ */
+export function changePlan(state: RegistryState, input: { name: string; changes: PlanChanges; nowMs: number }): Change<Plan> {
+  const existing = state.plans.find((plan) => plan.name === input.name);
+  if (existing === undefined) throw notFound("plan", input.name, "portolan plan ls");
+  const wish: PlanInput = { ...existing, ranges: [], ...input.changes };
+  const fresh = { id: existing.id, nowMs: existing.createdAtMs };
+  const settings = draftPlan(state, wish, fresh);
+  // A range group that the plan no longer scans is no longer its own: deleting the plan must not take it along.
+  const ownGroup = settings.include.find((group) => group === existing.ownGroup) ?? null;
+  const draft: Plan = { ...settings, deadlineS: existing.deadlineS, ownGroup };
+  const isSame = sameProbes(existing, draft) && wish.deadlineS === existing.deadlineS;
+  const needsCheck = !isSame || (draft.enabled && !existing.enabled);
+  const size = needsCheck ? checkPlan(resolvePlan(state, draft, input.nowMs), input.nowMs) : null;
+  const plan: Plan = { ...draft, deadlineS: size === null ? existing.deadlineS : deadline(wish, size), revision: existing.revision };
+  if (JSON.stringify(plan) === JSON.stringify(existing)) return unchanged(existing);
+  const value: Plan = { ...plan, revision: existing.revision + 1 };
+  checkTextSize(
+    "plans",
+    state.plans.map((candidate) => (candidate === existing ? value : candidate)),
+  );
+  return { value, statements: [build.update(table).set(value).where(eq(table.name, value.name))] };
 }
 
 /** Deletes a plan and, when nobody else uses it, its own range group. */
@@ -56,7 +87,13 @@ export function deletePlan(state: RegistryState, name: string): Change<null> {
   const own = plan.ownGroup;
   const isShared = own !== null && plansWithRangeGroup(state, own).some((user) => user.name !== name);
   const group = own === null || isShared ? [] : deleteGroupStatements(own);
-  return { value: null, statements: [{ sql: "delete from plan where name = ?", args: [name] }, ...group] };
+  return { value: null, statements: [build.delete(table).where(eq(table.name, name)), ...group] };
+}
+
+/** Whether two versions of a plan probe the same: they may differ in being enabled and in how their misses count. */
+function sameProbes(a: Plan, b: Plan): boolean {
+  const essence = (plan: Plan): string => JSON.stringify({ ...plan, enabled: true, closeAfter: 0, confirm: true, revision: 0 });
+  return essence(a) === essence(b);
 }
 
 function deadline(input: PlanInput, size: PlanSize): number {
@@ -77,12 +114,9 @@ function deadline(input: PlanInput, size: PlanSize): number {
 }
 
 function draftPlan(state: RegistryState, input: PlanInput, fresh: { id: string; nowMs: number }): Plan {
-  if (input.confirm === true) {
-    throw new PortolanError(
-      "invalid",
-      `plan "${input.name}" asks for confirm probes, which this version does not send; leave "confirm" out`,
-    );
-  }
+  const closeAfter = input.closeAfter ?? 2;
+  if (!Number.isInteger(closeAfter) || closeAfter < 1 || closeAfter > 10)
+    throw new PortolanError("invalid", `plan "${input.name}" has closeAfter ${closeAfter}; use a whole number from 1 to 10`);
   const ownName = input.ranges.length > 0 ? input.name : null;
   const include = [...new Set(ownName === null ? input.include : [...input.include, ownName])];
   const exclude = [...new Set(input.exclude)];
@@ -108,8 +142,8 @@ function draftPlan(state: RegistryState, input: PlanInput, fresh: { id: string; 
     engine: input.engine ?? "auto",
     intervalS: input.intervalS,
     deadlineS: 0,
-    closeAfter: input.closeAfter ?? 2,
-    confirm: input.confirm ?? false,
+    closeAfter,
+    confirm: input.confirm ?? true,
     home: homeRegion(state, input),
     pairsMax: input.pairsMax,
     canaries: input.canaries.map((canary) => ({ address: formatAddress(parseAddress(canary.address)), port: canary.port })),
@@ -132,7 +166,7 @@ function homeRegion(state: RegistryState, input: PlanInput): string {
   return first.name;
 }
 
-function ownGroup(state: RegistryState, input: PlanInput, nowMs: number): { state: RegistryState; statements: readonly InStatement[] } {
+function ownGroup(state: RegistryState, input: PlanInput, nowMs: number): { state: RegistryState; statements: readonly Query[] } {
   if (input.ranges.length === 0) return { state, statements: [] };
   if (state.rangeGroups.some((group) => group.name === input.name)) {
     throw new PortolanError(
@@ -161,14 +195,4 @@ function repeat(state: RegistryState, existing: Plan, wanted: { plan: Plan; stat
     });
   if (essence(state, existing) === essence(wanted.state, wanted.plan)) return unchanged(existing);
   throw new PortolanError("conflict", `plan "${existing.name}" already exists with other settings; delete it first or choose another name`);
-}
-
-function insertPlan(plan: Plan): InStatement {
-  const sql = `insert into plan(name, id, revision, enabled, include_groups, exclude_groups, ports, rate_limit_pps, retries, group_name, engine,
-    interval_s, deadline_s, close_after, confirm, home, pairs_max, canaries, own_group, created_at_ms)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-  const args = [plan.name, plan.id, plan.revision, plan.enabled ? 1 : 0, JSON.stringify(plan.include), JSON.stringify(plan.exclude)];
-  const rest = [plan.ports, plan.rateLimitPps, plan.retries, plan.group, plan.engine, plan.intervalS, plan.deadlineS, plan.closeAfter];
-  const last = [plan.confirm ? 1 : 0, plan.home, plan.pairsMax, JSON.stringify(plan.canaries), plan.ownGroup, plan.createdAtMs];
-  return { sql, args: [...args, ...rest, ...last] };
 }

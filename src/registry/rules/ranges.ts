@@ -1,7 +1,9 @@
-import type { InStatement } from "@libsql/client/web";
+import { and, eq, inArray, sql } from "drizzle-orm";
 import { addressToHex } from "../../core/address.ts";
 import { PortolanError } from "../../core/errors.ts";
 import { type AddressRange, formatRange, parseRange } from "../../core/range.ts";
+import { type Query, build } from "../query.ts";
+import { rangeGroup, range as table } from "../schema.ts";
 import { type RangeEntry, type RangeGroup, type RegistryState, SCANNER_ADDRESSES } from "../types.ts";
 import {
   type Change,
@@ -81,19 +83,15 @@ export function removeRanges(state: RegistryState, input: { group: string; range
     );
   }
   const keys = JSON.stringify([...gone].map((canonical) => addressToHex(parseRange(canonical).first)));
-  const statement = {
-    sql: "delete from range where group_name = ? and first_key in (select unhex(value) from json_each(?))",
-    args: [group.name, keys],
-  };
+  const statement = build
+    .delete(table)
+    .where(and(eq(table.group, group.name), inArray(table.first, sql`(select unhex(value) from json_each(${keys}))`)));
   return { value, statements: [statement] };
 }
 
 /** Statements that delete a group with its ranges. */
-export function deleteGroupStatements(name: string): InStatement[] {
-  return [
-    { sql: "delete from range where group_name = ?", args: [name] },
-    { sql: "delete from range_group where name = ?", args: [name] },
-  ];
+export function deleteGroupStatements(name: string): Query[] {
+  return [build.delete(table).where(eq(table.group, name)), build.delete(rangeGroup).where(eq(rangeGroup.name, name))];
 }
 
 function findEditable(state: RegistryState, name: string): RangeGroup {
@@ -159,14 +157,24 @@ function checkTotal(state: RegistryState, more: readonly RangeEntry[]): void {
   checkTextSize("ranges", [...state.rangeGroups.map((group) => texts(group.ranges)), texts(more)]);
 }
 
-function insertGroup(name: string, nowMs: number): InStatement {
-  return { sql: "insert into range_group(name, created_at_ms) values (?, ?)", args: [name, nowMs] };
+function insertGroup(name: string, nowMs: number): Query {
+  return build.insert(rangeGroup).values({ name, createdAtMs: nowMs });
 }
 
-function insertRanges(group: string, entries: readonly Parsed[]): InStatement[] {
+function insertRanges(group: string, entries: readonly Parsed[]): Query[] {
   if (entries.length === 0) return [];
   const rows = entries.map((entry) => [addressToHex(entry.range.first), addressToHex(entry.range.last), entry.canonical, entry.text]);
-  const sql = `insert into range(group_name, first_key, last_key, canonical, text)
-    select ?, unhex(value->>0), unhex(value->>1), value->>2, value->>3 from json_each(?)`;
-  return [{ sql, args: [group, JSON.stringify(rows)] }];
+  return [
+    build.insert(table).select((select) =>
+      select
+        .select({
+          group: sql<string>`${group}`.as("group_name"),
+          first: sql<Uint8Array>`unhex(value->>0)`.as("first_key"),
+          last: sql<Uint8Array>`unhex(value->>1)`.as("last_key"),
+          canonical: sql<string>`value->>2`.as("canonical"),
+          text: sql<string>`value->>3`.as("text"),
+        })
+        .from(sql`json_each(${JSON.stringify(rows)})`),
+    ),
+  ];
 }

@@ -1,10 +1,12 @@
 import { addressToHex, parseAddress } from "../../core/address.ts";
-import { parsePorts } from "../../core/port.ts";
+import { type PortRange, parsePorts } from "../../core/port.ts";
 import { type AddressRange, normaliseRanges, parseRange } from "../../core/range.ts";
 import {
   ALL_SCANNERS,
   type Exclusion,
   type GroupMember,
+  type KnownGood,
+  type KnownGoodRule,
   type Plan,
   type RangeGroup,
   type RegistrySnapshot,
@@ -18,6 +20,7 @@ import { notFound } from "./change.ts";
 
 // A state never changes once it is read, and parsing tens of thousands of ranges takes a while: so each is done once.
 const parsedRanges = new WeakMap<RangeGroup, readonly AddressRange[]>();
+const ALL_PORTS: readonly PortRange[] = (["tcp", "udp", "sctp"] as const).map((protocol) => ({ protocol, first: 0, last: 65_535 }));
 const rangeGroupsOf = new WeakMap<RegistryState, readonly RangeGroup[]>();
 
 /** Every range group, the built-in one first. */
@@ -53,7 +56,7 @@ export function allGroups(state: RegistryState): ScannerGroup[] {
 
 /** Exclusions that hold at `nowMs`. */
 export function currentExclusions(state: RegistryState, nowMs: number): Exclusion[] {
-  return state.exclusions.filter((exclusion) => exclusion.expiresAtMs === null || exclusion.expiresAtMs > nowMs);
+  return state.exclusions.filter((exclusion) => holds(exclusion, nowMs));
 }
 
 /** Resolves every name of a plan. Throws `not-found` for a group that does not exist. */
@@ -80,7 +83,26 @@ export function resolveSnapshot(state: RegistryState, nowMs: number): RegistrySn
     scanners: state.scanners,
     plans: state.plans.map((plan) => resolvePlan(state, plan, nowMs)),
     exclusions: currentExclusions(state, nowMs),
+    // A state that an older version left on disk knows no rules.
+    knownGood: (state.knownGood ?? []).filter((rule) => holds(rule, nowMs)).map(resolveRule),
   };
+}
+
+function holds(rule: { readonly expiresAtMs: number | null }, nowMs: number): boolean {
+  return rule.expiresAtMs === null || rule.expiresAtMs > nowMs;
+}
+
+// The keeper asks every second; a rule never changes.
+const parsedRules = new WeakMap<KnownGood, KnownGoodRule>();
+
+function resolveRule(rule: KnownGood): KnownGoodRule {
+  const parsed = parsedRules.get(rule) ?? {
+    id: rule.id,
+    ranges: parseAll(rule.ranges),
+    ports: rule.ports === null ? ALL_PORTS : parsePorts(rule.ports),
+  };
+  parsedRules.set(rule, parsed);
+  return parsed;
 }
 
 function rangesOf(state: RegistryState, name: string): readonly AddressRange[] {

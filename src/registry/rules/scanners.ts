@@ -1,8 +1,10 @@
-import type { InStatement } from "@libsql/client/web";
+import { eq, sql } from "drizzle-orm";
 import { formatAddress, parseAddress } from "../../core/address.ts";
 import { PortolanError } from "../../core/errors.ts";
 import { publicKeySchema } from "../../core/messages/common.ts";
 import { shardPlaces } from "../../core/shard.ts";
+import { type Query, build } from "../query.ts";
+import { groupMember, region as regionTable, scanner as scannerTable, scannerGroup } from "../schema.ts";
 import { ALL_SCANNERS, type GroupMember, type Region, type RegistryState, type Scanner, type ScannerGroup } from "../types.ts";
 import {
   type Change,
@@ -24,7 +26,7 @@ export function addRegion(state: RegistryState, input: { name: string; nowMs: nu
   if (existing !== undefined) return unchanged(existing);
   checkLimit("regions", state.regions.length + 1, LIMITS.regions);
   const value: Region = { name: input.name, createdAtMs: input.nowMs };
-  return { value, statements: [{ sql: "insert into region(name, created_at_ms) values (?, ?)", args: [value.name, value.createdAtMs] }] };
+  return { value, statements: [build.insert(regionTable).values(value)] };
 }
 
 /** A scanner as a person registers it. */
@@ -70,8 +72,7 @@ export function addScanner(state: RegistryState, input: ScannerInput & { nowMs: 
     throw new PortolanError("conflict", `this public key belongs to scanner "${sameKey.name}"; make a key of its own for "${input.name}"`);
   }
   checkLimit("scanners", state.scanners.length + 1, LIMITS.scanners);
-  const sql = "insert into scanner(name, region, addresses, public_key, enabled, created_at_ms) values (?, ?, ?, ?, 1, ?)";
-  return { value, statements: [{ sql, args: [value.name, value.region, JSON.stringify(addresses), value.publicKey, value.createdAtMs] }] };
+  return { value, statements: [build.insert(scannerTable).values(value)] };
 }
 
 /** Deletes a scanner that no group names. */
@@ -84,7 +85,7 @@ export function deleteScanner(state: RegistryState, name: string): Change<null> 
       `scanner "${name}" is a member of scanner group ${nameList(users)}; take it out of the group first`,
     );
   }
-  return { value: null, statements: [{ sql: "delete from scanner where name = ?", args: [name] }] };
+  return { value: null, statements: [build.delete(scannerTable).where(eq(scannerTable.name, name))] };
 }
 
 /** Creates a group of scanners. Repeating it with the same members changes nothing. */
@@ -104,7 +105,7 @@ export function addGroup(
     );
   }
   checkLimit("scanner groups", state.groups.length + 1, LIMITS.scannerGroups);
-  const insert: InStatement = { sql: "insert into scanner_group(name, created_at_ms) values (?, ?)", args: [input.name, input.nowMs] };
+  const insert = build.insert(scannerGroup).values({ name: input.name, createdAtMs: input.nowMs });
   return { value, statements: [insert, ...memberStatements(input.name, members)] };
 }
 
@@ -150,8 +151,8 @@ export function deleteGroup(state: RegistryState, name: string): Change<null> {
   return {
     value: null,
     statements: [
-      { sql: "delete from group_member where group_name = ?", args: [name] },
-      { sql: "delete from scanner_group where name = ?", args: [name] },
+      build.delete(groupMember).where(eq(groupMember.group, name)),
+      build.delete(scannerGroup).where(eq(scannerGroup.name, name)),
     ],
   };
 }
@@ -180,10 +181,18 @@ function checkMembers(state: RegistryState, group: string, members: readonly Gro
   return members.map((member) => ({ scanner: member.scanner, pinned: member.pinned })).toSorted((a, b) => (a.scanner < b.scanner ? -1 : 1));
 }
 
-function memberStatements(group: string, members: readonly GroupMember[]): InStatement[] {
+function memberStatements(group: string, members: readonly GroupMember[]): Query[] {
   const rows = JSON.stringify(members.map((member) => [member.scanner, member.pinned]));
   return [
-    { sql: "delete from group_member where group_name = ?", args: [group] },
-    { sql: "insert into group_member(group_name, scanner, pinned) select ?, value->>0, value->>1 from json_each(?)", args: [group, rows] },
+    build.delete(groupMember).where(eq(groupMember.group, group)),
+    build.insert(groupMember).select((select) =>
+      select
+        .select({
+          group: sql<string>`${group}`.as("group_name"),
+          scanner: sql<string>`value->>0`.as("scanner"),
+          pinned: sql<number | null>`value->>1`.as("pinned"),
+        })
+        .from(sql`json_each(${rows})`),
+    ),
   ];
 }
