@@ -12,6 +12,8 @@ const STORE_TIMEOUT_MS = 1_500;
 export type Runtime = {
   /** Serves `/static/*`, where the platform itself does not. */
   readonly staticFiles?: MiddlewareHandler;
+  /** zstd, for history: stored sightings are compressed. Without it the API says that history cannot be read here. */
+  readonly decompress?: (bytes: Uint8Array) => Uint8Array;
   /** Writes one line of the log. */
   readonly log: (line: string) => void;
 };
@@ -31,6 +33,7 @@ export function composeApp(config: ApiConfig, runtime: Runtime): Hono {
     url: config.PORTOLAN_LEDGER_URL,
     region,
     timeoutMs: STORE_TIMEOUT_MS,
+    ...(runtime.decompress === undefined ? {} : { decompress: runtime.decompress }),
     ...optional("authToken", config.PORTOLAN_LEDGER_TOKEN),
   });
   const onBug = (error: unknown, requestId: string): void => {
@@ -41,7 +44,15 @@ export function composeApp(config: ApiConfig, runtime: Runtime): Hono {
   };
   const api = createApp({ registry, ledger, clock, version: VERSION, region, onBug });
   const authenticate = async (token: string): Promise<boolean> => (await registry.tokens.verify(token)) !== null;
-  const webDeps = { ledger, registry, authenticate, now: clock, region, onBug: (error: unknown): void => onBug(error, "page") };
+  const webDeps = {
+    ledger,
+    registry,
+    authenticate,
+    callApi: (request: Request) => api.fetch(request),
+    now: clock,
+    region,
+    onBug: (error: unknown): void => onBug(error, "page"),
+  };
   const web = createWeb(webDeps);
   web.notFound((c) => notFoundPage(c, webDeps));
   const app = new Hono();

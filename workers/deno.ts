@@ -1,3 +1,4 @@
+import { zstdDecompressSync } from "node:zlib";
 import { serveStatic } from "hono/deno";
 import { composeApp } from "./compose.ts";
 import { CONFIG_NAMES, readConfig } from "./config.ts";
@@ -13,7 +14,11 @@ declare const Deno: {
 
 const log = (line: string): void => globalThis.console.log(line);
 const env = Object.fromEntries(CONFIG_NAMES.map((name) => [name, Deno.env.get(name)]));
-const app = composeApp(readConfig(env), { staticFiles: serveStatic({ root: "./src/web/public" }), log });
+const app = composeApp(readConfig(env), {
+  staticFiles: serveStatic({ root: "./src/web/public" }),
+  log,
+  decompress: (bytes) => zstdDecompressSync(bytes),
+});
 const options = {
   hostname: Deno.env.get("HOST") ?? "127.0.0.1",
   port: Number(Deno.env.get("PORT") ?? "8787"),

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { zstdDecompressSync } from "node:zlib";
 import { serve } from "@hono/node-server";
 import { serveStatic } from "@hono/node-server/serve-static";
 import { PortolanError } from "../src/core/errors.ts";
@@ -26,7 +27,7 @@ function listenAddress(): { hostname: string; port: number } {
 function start(): void {
   const log = (line: string): void => void process.stdout.write(`${line}\n`);
   const staticFiles = serveStatic({ root: fileURLToPath(new URL("../src/web/public", import.meta.url)) });
-  const app = composeApp(configFromEnvironment(), { staticFiles, log });
+  const app = composeApp(configFromEnvironment(), { staticFiles, log, decompress: (bytes) => zstdDecompressSync(bytes) });
   const { hostname, port } = listenAddress();
   const server = serve({ fetch: app.fetch, hostname, port }, (address) => {
     const host = address.family === "IPv6" ? `[${address.address}]` : address.address;

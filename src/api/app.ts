@@ -1,19 +1,25 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { etag } from "hono/etag";
 import { PortolanError } from "../core/errors.ts";
+import { changeRoutes } from "./changes.ts";
 import type { ApiDeps, ApiEnv } from "./context.ts";
 import { problemSchema } from "./define.ts";
 import { exclusionRoutes } from "./exclusions.ts";
 import { groupRoutes } from "./groups.ts";
 import { authorisation, bodyLimits, deadline, requestIds } from "./guards.ts";
 import { healthRoutes } from "./health.ts";
+import { historyRoutes } from "./history.ts";
+import { jobControlRoutes } from "./job-control.ts";
 import { jobRoutes } from "./jobs.ts";
+import { knownGoodRoutes } from "./known-good.ts";
+import { ledgerRoutes } from "./ledger.ts";
 import { planRoutes } from "./plans.ts";
 import { isBug, problemResponse } from "./problem.ts";
 import { rangeRoutes } from "./ranges.ts";
 import { scannerRoutes } from "./scanners.ts";
 import { serviceRoutes } from "./services.ts";
 import { tokenRoutes } from "./tokens.ts";
+import { whyRoutes } from "./why.ts";
 
 export type { ApiDeps } from "./context.ts";
 export type { Problem } from "./problem.ts";
@@ -30,11 +36,17 @@ export function createApp(deps: ApiDeps) {
     .route("/", healthRoutes(deps))
     .route("/", rangeRoutes(deps))
     .route("/", exclusionRoutes(deps))
+    .route("/", knownGoodRoutes(deps))
     .route("/", scannerRoutes(deps))
     .route("/", groupRoutes(deps))
     .route("/", planRoutes(deps))
     .route("/", jobRoutes(deps))
+    .route("/", jobControlRoutes(deps))
     .route("/", serviceRoutes(deps))
+    .route("/", whyRoutes(deps))
+    .route("/", historyRoutes(deps))
+    .route("/", changeRoutes(deps))
+    .route("/", ledgerRoutes(deps))
     .route("/", tokenRoutes(deps));
   app.openAPIRegistry.registerComponent("securitySchemes", "token", { type: "http", scheme: "bearer", description: "ptl_…" });
   app.get("/openapi.json", (c) => c.json(describe(app, deps.version)));

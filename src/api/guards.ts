@@ -62,7 +62,7 @@ export function bodyLimits(): MiddlewareHandler<ApiEnv> {
 /** An answer in time, whatever the stores do: a clear 503 rather than a hanging caller. */
 export function deadline(): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
-    const waitsForKeeper = c.req.method === "POST" && /\/jobs$|\/cancel$/.test(c.req.path);
+    const waitsForKeeper = c.req.method === "POST" && /\/jobs$|\/(cancel|pause|resume|release|rebuild)$/.test(c.req.path);
     const withinMs = waitsForKeeper ? KEEPER_ANSWER_WITHIN_MS : ANSWER_WITHIN_MS;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {

@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { PortolanError } from "../core/errors.ts";
 import { checkPlan, planOutlook } from "../registry/rules/outlook.ts";
+import type { PlanChanges } from "../registry/rules/plans.ts";
 import { resolvePlan } from "../registry/rules/resolve.ts";
 import type { Plan, RegistryState } from "../registry/types.ts";
 import { askKeeper } from "./command.ts";
@@ -36,13 +37,15 @@ const planSchema = z
     problem: z.string().nullable().openapi({ description: "why no job could be planned now" }),
   })
   .openapi("Plan");
-const groupNames = z.array(z.string().max(100)).max(100).default([]);
+const groupNames = z.array(z.string().max(100)).max(100);
+const pairsMax = z.int().positive().max(1_000_000_000_000);
+const canaries = z.array(z.strictObject({ address: z.string().max(45), port: z.int().min(1).max(65_535) })).max(16);
 const inputSchema = z
   .strictObject({
     name: z.string().max(100),
     ranges: z.array(z.string().min(1).max(100)).max(10_000).default([]).openapi({ description: "shorthand: a range group of its own" }),
-    include: groupNames,
-    exclude: groupNames,
+    include: groupNames.default([]),
+    exclude: groupNames.default([]),
     ports: z.string().min(1).max(20_000).openapi({ example: "22,80-90,443,U:53" }),
     rateLimitPps: z.int().optional(),
     retries: z.int().min(0).max(10).optional(),
@@ -50,17 +53,34 @@ const inputSchema = z
     engine: z.enum(["auto", "masscan", "connect"]).optional(),
     every: durationSchema.nullable().default(null).openapi({ description: "null: only on request" }),
     deadline: durationSchema.nullable().default(null),
-    closeAfter: z.int().min(1).max(10).optional(),
-    confirm: z.boolean().optional(),
+    closeAfter: z.int().min(1).max(10).optional().openapi({ description: "default 2" }),
+    confirm: z.boolean().optional().openapi({ description: "default true: closing also needs a probe that confirms it" }),
     home: z.string().max(100).optional().openapi({ description: "default: the first region" }),
-    pairsMax: z.int().positive().max(1_000_000_000_000).nullable().default(null),
-    canaries: z
-      .array(z.strictObject({ address: z.string().max(45), port: z.int().min(1).max(65_535) }))
-      .max(16)
-      .default([]),
+    pairsMax: pairsMax.nullable().default(null),
+    canaries: canaries.default([]),
     enabled: z.boolean().optional(),
   })
   .openapi("PlanInput");
+/** What is left out stays; null takes the default (`every`: only on request). */
+const changesSchema = z
+  .strictObject({
+    include: groupNames.optional(),
+    exclude: groupNames.optional(),
+    ports: inputSchema.shape.ports.optional(),
+    rateLimitPps: inputSchema.shape.rateLimitPps,
+    retries: inputSchema.shape.retries,
+    group: inputSchema.shape.group,
+    engine: inputSchema.shape.engine,
+    every: durationSchema.nullable().optional().openapi({ description: "null: only on request" }),
+    deadline: durationSchema.nullable().optional().openapi({ description: "null: as long as jobs of this size need" }),
+    closeAfter: inputSchema.shape.closeAfter,
+    confirm: inputSchema.shape.confirm,
+    home: inputSchema.shape.home,
+    pairsMax: pairsMax.nullable().optional(),
+    canaries: canaries.optional().openapi({ description: "replaces all of them" }),
+    enabled: inputSchema.shape.enabled,
+  })
+  .openapi("PlanChanges");
 const nameParam = { params: z.object({ name: z.string().max(100) }) };
 const TAGS = ["plans"];
 
@@ -84,6 +104,15 @@ const read = createRoute({
   tags: TAGS,
   request: nameParam,
   responses: { 200: json(planSchema, "One plan") },
+});
+const change = createRoute({
+  method: "patch",
+  path: "/v1/plans/{name}",
+  tags: TAGS,
+  request: { ...nameParam, ...body(changesSchema) },
+  responses: {
+    200: json(planSchema, "The plan as it is now; its revision has counted up if anything changed. Running jobs keep what they began with"),
+  },
 });
 const remove = createRoute({
   method: "delete",
@@ -137,6 +166,10 @@ export function planRoutes({ registry, ledger, clock, region }: ApiDeps) {
       return c.json(await show(written.value), written.changed ? 201 : 200);
     })
     .openapi(read, async (c) => c.json(await show(await find(c.req.valid("param").name)), 200))
+    .openapi(change, async (c) => {
+      const written = await registry.changePlan(c.req.valid("param").name, changesOf(c.req.valid("json")));
+      return c.json(await show(written.value), 200);
+    })
     .openapi(remove, async (c) => {
       const { name } = c.req.valid("param");
       await registry.deletePlan(name);
@@ -155,6 +188,15 @@ export function planRoutes({ registry, ledger, clock, region }: ApiDeps) {
       c.header("Location", `/v1/jobs/${job}`);
       return c.json({ job }, 201);
     });
+}
+
+function changesOf({ every, deadline, ...rest }: z.infer<typeof changesSchema>): PlanChanges {
+  const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)) as PlanChanges;
+  return {
+    ...given,
+    ...(every === undefined ? {} : { intervalS: every === null ? null : parseDuration(every) }),
+    ...(deadline === undefined ? {} : { deadlineS: deadline === null ? null : parseDuration(deadline) }),
+  };
 }
 
 function showPlan(state: RegistryState, plan: Plan, nowMs: number): z.infer<typeof planSchema> {

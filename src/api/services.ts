@@ -4,36 +4,14 @@ import { PortolanError } from "../core/errors.ts";
 import { parseRange } from "../core/range.ts";
 import { type ApiDeps, newApi } from "./context.ts";
 import { createRoute, json } from "./define.ts";
+import { withLabels } from "./labels.ts";
 import { closePage, numberParam, openPage, pageQuery, pageSchema } from "./page.ts";
+import { protocolSchema, serviceSchema } from "./service-schema.ts";
 
-const protocolSchema = z.enum(["tcp", "udp", "sctp"]);
-const stateSchema = z.enum(["open", "missing", "closed"]);
-const serviceSchema = z
-  .object({
-    address: z.string(),
-    protocol: protocolSchema,
-    port: z.int(),
-    state: stateSchema,
-    firstSeenMs: z.int(),
-    lastSeenMs: z.int(),
-    seenBy: z.array(z.string()).readonly().openapi({ description: "regions whose own scanners saw it" }),
-    changedAtMs: z.int(),
-    reopened: z.boolean(),
-    known: z.boolean(),
-  })
-  .openapi("Service");
 const countsSchema = z.object({ open: z.int(), missing: z.int(), closed: z.int() });
-const changeSchema = z
-  .object({
-    address: z.string(),
-    protocol: protocolSchema,
-    port: z.int(),
-    was: stateSchema.nullable(),
-    state: stateSchema,
-    kind: z.enum(["observed", "missing", "closed", "reopened", "seen-again"]),
-    atMs: z.int(),
-  })
-  .openapi("Change");
+const listSchema = pageSchema(serviceSchema).extend({
+  hiddenKnownGood: z.int().openapi({ description: "how many known-good services that the filter matches are left out" }),
+});
 const TAGS = ["services"];
 const PORT_COUNTS_MAX = 100;
 
@@ -48,10 +26,10 @@ const list = createRoute({
       port: numberParam({ min: 0, max: 65_535 }).optional(),
       protocol: protocolSchema.optional(),
       state: z.enum(["open", "missing", "closed", "active", "all"]).optional().openapi({ description: "default active: open and missing" }),
-      known: z.enum(["hide", "show"]).optional().openapi({ description: "known-good services; default hide" }),
+      known: z.enum(["hide", "show", "only"]).optional().openapi({ description: "known-good services; default hide" }),
     }),
   },
-  responses: { 200: json(pageSchema(serviceSchema), "Services by address, port and protocol") },
+  responses: { 200: json(listSchema, "Services by address, port and protocol") },
 });
 const summary = createRoute({
   method: "get",
@@ -76,30 +54,27 @@ const host = createRoute({
     ),
   },
 });
-const changes = createRoute({
-  method: "get",
-  path: "/v1/changes",
-  tags: TAGS,
-  request: { query: z.strictObject(pageQuery) },
-  responses: { 200: json(pageSchema(changeSchema), "What changed, newest first") },
-});
 
 /** The register. */
-export function serviceRoutes({ ledger }: ApiDeps) {
+export function serviceRoutes({ ledger, registry, clock }: ApiDeps) {
   return newApi()
     .openapi(list, async (c) => {
       const { cidr, port, protocol, state, known } = c.req.valid("query");
       const page = openPage(c.req.path, c.req.valid("query"));
-      const rows = await ledger.listServices({
-        limit: page.limit,
-        ...(page.after === undefined ? {} : { cursor: page.after }),
+      const filter = {
         ...(cidr === undefined ? {} : { range: parseRange(cidr) }),
         ...(port === undefined ? {} : { port }),
         ...(protocol === undefined ? {} : { protocol }),
         ...(state === undefined ? {} : { state }),
-        ...(known === undefined ? {} : { known }),
-      });
-      return c.json(closePage(c, page, rows), 200);
+        known: known ?? "hide",
+      };
+      const [rows, hiddenKnownGood, { plans }] = await Promise.all([
+        ledger.listServices({ ...filter, limit: page.limit, ...(page.after === undefined ? {} : { cursor: page.after }) }),
+        filter.known === "hide" ? ledger.countKnown(filter) : 0,
+        registry.state(),
+      ]);
+      const items = await withLabels({ ledger, plans, nowMs: clock() }, rows.items);
+      return c.json({ ...closePage(c, page, { items, next: rows.next }), hiddenKnownGood }, 200);
     })
     .openapi(summary, async (c) => {
       const [counts, ports] = await Promise.all([ledger.counts(), ledger.portCounts(PORT_COUNTS_MAX)]);
@@ -107,18 +82,13 @@ export function serviceRoutes({ ledger }: ApiDeps) {
     })
     .openapi(host, async (c) => {
       const address = formatAddress(parseAddress(c.req.valid("param").address));
-      const services = await ledger.host(address);
+      const [services, { plans }] = await Promise.all([ledger.host(address), registry.state()]);
       if (services.length === 0) {
         throw new PortolanError(
           "not-found",
           `nothing was ever seen open at ${address}; GET /v1/services lists what was, and a plan has to cover it first`,
         );
       }
-      return c.json({ address, services }, 200);
-    })
-    .openapi(changes, async (c) => {
-      const page = openPage(c.req.path, c.req.valid("query"));
-      const rows = await ledger.listChanges({ limit: page.limit, ...(page.after === undefined ? {} : { cursor: page.after }) });
-      return c.json(closePage(c, page, rows), 200);
+      return c.json({ address, services: await withLabels({ ledger, plans, nowMs: clock() }, services) }, 200);
     });
 }

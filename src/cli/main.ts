@@ -1,4 +1,4 @@
-import { CommanderError } from "commander";
+import { CommanderError, InvalidArgumentError } from "commander";
 import { PortolanError, type ErrorCode } from "../core/errors.ts";
 import { DryRun } from "./client.ts";
 import { EXIT, type Io, type Sink } from "./io.ts";
@@ -52,6 +52,11 @@ export async function runProcess(): Promise<void> {
 
 function explain(error: unknown, io: Io): number {
   if (io.signal.aborted) return EXIT.interrupted;
+  // Of our own checks of arguments, after commander's.
+  if (error instanceof InvalidArgumentError) {
+    io.stderr.write(`portolan: ${visibleLines(asCalled(error.message, io.env))}\n`);
+    return EXIT.usage;
+  }
   // Commander has already said what was wrong; help and version end this way too.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (error instanceof DryRun) {

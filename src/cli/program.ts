@@ -1,8 +1,13 @@
 import { Command, Option } from "commander";
+import { registerCertificate } from "./commands/certificate.ts";
+import { registerChanges } from "./commands/changes.ts";
 import { registerConfig } from "./commands/config.ts";
+import { registerDiff } from "./commands/diff.ts";
 import { registerExclude } from "./commands/exclude.ts";
 import { registerGroup } from "./commands/group.ts";
 import { registerJob } from "./commands/job.ts";
+import { registerKnown } from "./commands/known.ts";
+import { registerLedger } from "./commands/ledger.ts";
 import { registerPlan } from "./commands/plan.ts";
 import { registerRange } from "./commands/range.ts";
 import { registerRegion } from "./commands/region.ts";
@@ -56,11 +61,16 @@ export function createProgram(io: Io, finish: (exitCode: number) => void): Comma
     registerJob,
     registerScanner,
     registerService,
+    registerChanges,
+    registerDiff,
     registerRegion,
     registerHost,
     registerGroup,
     registerRange,
     registerExclude,
+    registerKnown,
+    registerCertificate,
+    registerLedger,
     registerToken,
     registerConfig,
   ]) {

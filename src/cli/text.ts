@@ -15,7 +15,8 @@ export function visibleLines(text: string): string {
   return text.split("\n").map(visible).join("\n");
 }
 
-const COMMAND = /(^|["\s])portolan (?=(?:plan|job|scanner|service|region|host|group|range|range-group|exclude|token|config) )/g;
+const COMMAND =
+  /(^|["\s])portolan (?=(?:(?:plan|job|scanner|services?|region|host|group|range|range-group|exclude|known|token|config|change|certificate|ledger) |changes\b|diff ))/g;
 
 /** Messages write commands as `portolan job ls`; the reader gets them with the name by which the program was called, to copy as they stand. */
 export function asCalled(text: string, env: Readonly<Record<string, string | undefined>>): string {

@@ -4,17 +4,24 @@ import { bodyLimit } from "hono/body-limit";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { formatAddress, parseAddress } from "../core/address.ts";
 import { PortolanError, type ErrorCode } from "../core/errors.ts";
+import { accountingOf } from "../api/accounting.ts";
+import { withLabels } from "../api/labels.ts";
+import { type CallApi, postToApi } from "./actions.ts";
+import { parseChangesFilter } from "./changes-filter.ts";
 import { hasProblems, parseServicesFilter } from "./filters.ts";
+import { readLanes } from "./lanes.ts";
 import type { Frame } from "./layout.tsx";
-import { listServices } from "./listing.ts";
-import { HostPage } from "./pages/host.tsx";
+import { countHidden, listServices } from "./listing.ts";
+import { ChangesPage } from "./pages/changes.tsx";
+import { byState, HostPage } from "./pages/host.tsx";
 import { JobPage } from "./pages/job.tsx";
 import { JobsPage } from "./pages/jobs.tsx";
 import { LoginPage } from "./pages/login.tsx";
 import { ProblemPage } from "./pages/problem.tsx";
 import { ServicesPage } from "./pages/services.tsx";
+import { WhyPage } from "./pages/why.tsx";
 import { paths, safeNext } from "./paths.ts";
-import { readSurroundings, type WebLedger, type WebRegistry } from "./readers.ts";
+import { readPlans, readSurroundings, type WebLedger, type WebRegistry } from "./readers.ts";
 import { endSession, isSameOrigin, sessionToken, setPageHeaders, startSession } from "./security.ts";
 
 export type WebDeps = {
@@ -22,6 +29,8 @@ export type WebDeps = {
   readonly registry: WebRegistry;
   /** Whether this token lets its holder look. Throws `unavailable` when that cannot be known now. */
   authenticate(token: string): Promise<boolean>;
+  /** For forms. */
+  readonly callApi: CallApi;
   /** Milliseconds since 1970. */
   now(): number;
   /** Region that answers. */
@@ -32,6 +41,7 @@ export type WebDeps = {
 
 const FREQUENT_PORTS = 10;
 const JOBS_PER_PAGE = 50;
+const CHANGES_PER_PAGE = 50;
 const SHARDS_PER_PAGE = 100;
 const LOGIN_BYTES_MAX = 8_192;
 
@@ -57,8 +67,12 @@ export function createWeb(deps: WebDeps): Hono {
   web.onError((error, c) => problemPage(c, deps, error));
   web.get(paths.services(), signedIn, (c) => servicesPage(c, deps));
   web.get("/hosts/:address", signedIn, (c) => hostPage(c, deps));
+  web.get("/hosts/:address/:port/:protocol", signedIn, (c) => whyPage(c, deps));
+  web.get(paths.changes(), signedIn, (c) => changesPage(c, deps));
   web.get(paths.jobs(), signedIn, (c) => jobsPage(c, deps));
   web.get("/jobs/:id", signedIn, (c) => jobPage(c, deps));
+  web.post("/jobs/:id/:action{pause|resume}", (c) => jobAction(c, deps, c.req.param("action")));
+  web.post("/jobs/:id/tiles/:tile{[0-9]+}/release", (c) => jobAction(c, deps, `tiles/${c.req.param("tile")}/release`));
   web.get(paths.login(), (c) => loginPage(c, deps, { next: c.req.query("next"), problem: null, status: 200 }));
   web.post(paths.login(), bodyLimit({ maxSize: LOGIN_BYTES_MAX, onError: tooLarge }), (c) => signIn(c, deps));
   web.post(paths.logout(), (c) => signOut(c));
@@ -88,15 +102,20 @@ async function servicesPage(c: Context, deps: WebDeps): Promise<Response> {
   const filter = parseServicesFilter(c.req.query());
   const wrong = hasProblems(filter);
   const frame = frameOf(c, deps);
-  const [page, counts, ports, latest, surroundings] = await Promise.all([
-    wrong ? null : listServices(deps.ledger, filter),
+  const { ledger } = deps;
+  const [rows, hidden, knownGood, counts, ports, latest, surroundings, plans] = await Promise.all([
+    wrong ? null : listServices(ledger, filter),
+    wrong ? 0 : countHidden(ledger, filter),
+    ledger.countKnown({}),
     deps.ledger.counts(),
     deps.ledger.portCounts(FREQUENT_PORTS),
     deps.ledger.listJobs({ limit: 1 }),
     readSurroundings({ ledger: deps.ledger, registry: deps.registry, nowMs: frame.nowMs }),
+    readPlans(deps.registry),
   ]);
+  const page = rows === null ? null : { ...rows, items: await withLabels({ ledger, plans, nowMs: frame.nowMs }, rows.items) };
   setPageHeaders(c);
-  const props = { frame, filter, page, counts, ports, jobs: latest.items, surroundings };
+  const props = { frame, filter, page, hidden, knownGood, counts, ports, jobs: latest.items, surroundings };
   return c.html(<ServicesPage {...props} />, wrong ? 400 : 200);
 }
 
@@ -104,9 +123,45 @@ async function hostPage(c: Context, deps: WebDeps): Promise<Response> {
   const text = c.req.param("address") ?? "";
   const address = formatAddress(parseAddress(text));
   if (address !== text) return c.redirect(paths.host(address), 302);
-  const services = await deps.ledger.host(address);
+  const { ledger } = deps;
+  const frame = frameOf(c, deps);
+  const [found, plans] = await Promise.all([ledger.host(address), readPlans(deps.registry)]);
+  const [services, history] = await Promise.all([
+    withLabels({ ledger, plans, nowMs: frame.nowMs }, found.toSorted(byState)),
+    readLanes(ledger, found.toSorted(byState)),
+  ]);
   setPageHeaders(c);
-  return c.html(<HostPage frame={frameOf(c, deps)} address={address} services={services} />);
+  return c.html(<HostPage frame={frame} address={address} services={services} history={history} />);
+}
+
+async function whyPage(c: Context, deps: WebDeps): Promise<Response> {
+  const [text, portText, protocol] = [c.req.param("address") ?? "", c.req.param("port") ?? "", c.req.param("protocol") ?? ""];
+  const address = formatAddress(parseAddress(text));
+  const port = /^\d{1,5}$/.test(portText) ? Number(portText) : 65_536;
+  if (port > 65_535 || (protocol !== "tcp" && protocol !== "udp" && protocol !== "sctp"))
+    throw new PortolanError("not-found", "This is no port: a path here ends like /443/tcp or /53/udp.");
+  if (address !== text) return c.redirect(paths.why({ address, port, protocol }), 302);
+  const certificate = await deps.ledger.why({ address, port, protocol });
+  if (certificate === null)
+    throw new PortolanError("not-found", `Nobody ever saw ${port}/${protocol} open at ${address}, so there is no verdict to explain.`);
+  setPageHeaders(c);
+  return c.html(<WhyPage frame={frameOf(c, deps)} certificate={certificate} />);
+}
+
+async function changesPage(c: Context, deps: WebDeps): Promise<Response> {
+  const filter = parseChangesFilter(c.req.query());
+  const page = await deps.ledger.listChanges({
+    limit: CHANGES_PER_PAGE,
+    ...(filter.cursor === null ? {} : { cursor: filter.cursor }),
+    ...(filter.group.kinds === null ? {} : { kinds: filter.group.kinds }),
+  });
+  setPageHeaders(c);
+  return c.html(<ChangesPage frame={frameOf(c, deps)} filter={filter} page={page} />);
+}
+
+async function jobAction(c: Context, deps: WebDeps, action: string): Promise<Response> {
+  const id = c.req.param("id") ?? "";
+  return postToApi(c, deps.callApi, { path: `/v1/jobs/${encodeURIComponent(id)}/${action}`, back: paths.job(id) });
 }
 
 async function jobsPage(c: Context, deps: WebDeps): Promise<Response> {
@@ -123,12 +178,16 @@ async function jobPage(c: Context, deps: WebDeps): Promise<Response> {
   const job = /^[0-9a-f]{64}$/.test(id) ? await deps.ledger.job(id) : null;
   if (job === null) throw new PortolanError("not-found", "This region knows no such job; the list of jobs has those that it knows.");
   const query = { job: id, nowMs: frame.nowMs };
-  const [page, progress] = await Promise.all([
+  const [page, progress, held, accounting] = await Promise.all([
     deps.ledger.listShards({ ...query, limit: SHARDS_PER_PAGE, ...(cursor === undefined ? {} : { cursor }) }),
     job.state === "running" ? deps.ledger.progress(query) : [],
+    deps.ledger.heldTiles({ job: id }),
+    accountingOf(deps.ledger, id),
   ]);
   setPageHeaders(c);
-  return c.html(<JobPage frame={frame} job={job} page={page} progress={progress} cursor={cursor ?? null} />);
+  return c.html(
+    <JobPage frame={frame} job={job} page={page} progress={progress} cursor={cursor ?? null} held={held} accounting={accounting} />,
+  );
 }
 
 type LoginAnswer = { readonly next: string | undefined; readonly problem: string | null; readonly status: ContentfulStatusCode };

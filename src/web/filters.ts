@@ -11,6 +11,15 @@ export const STATE_CHOICES = [
   { value: "all", label: "all states" },
 ] as const;
 
+/** How known-good services are treated: what the URL and the ledger say, and what the form shows. */
+export const KNOWN_CHOICES = [
+  { value: "hide", label: "hidden" },
+  { value: "show", label: "shown" },
+  { value: "only", label: "alone" },
+] as const;
+
+export type KnownChoice = (typeof KNOWN_CHOICES)[number]["value"];
+
 export type StateChoice = (typeof STATE_CHOICES)[number]["value"];
 
 /** The filter of the services page. `text` keeps what was typed, so that a mistake can be mended instead of retyped. */
@@ -19,10 +28,16 @@ export type ServicesFilter = {
   readonly range: AddressRange | null;
   readonly port: number | null;
   readonly choice: StateChoice;
+  readonly known: KnownChoice;
   readonly cursor: string | null;
   /** Cursors of the pages before this one, the nearest last; the first page has none. */
   readonly trail: readonly string[];
-  readonly problems: { readonly cidr: string | null; readonly port: string | null; readonly state: string | null };
+  readonly problems: {
+    readonly cidr: string | null;
+    readonly port: string | null;
+    readonly state: string | null;
+    readonly known: string | null;
+  };
 };
 
 const CURSOR_CHARS_MAX = 400;
@@ -34,6 +49,8 @@ export function parseServicesFilter(query: Readonly<Record<string, string | unde
   const cidrText = (query["cidr"] ?? "").trim().slice(0, 100);
   const portText = (query["port"] ?? "").trim().slice(0, 20);
   const stateText = query["state"] ?? "";
+  const knownText = query["known"] ?? "";
+  const known = knownText === "" ? KNOWN_CHOICES[0] : KNOWN_CHOICES.find((candidate) => candidate.value === knownText);
   const range = readRange(cidrText);
   const port = readPort(portText);
   const choice = stateText === "" ? STATE_CHOICES[0] : STATE_CHOICES.find((candidate) => candidate.value === stateText);
@@ -43,6 +60,7 @@ export function parseServicesFilter(query: Readonly<Record<string, string | unde
     range: range.value,
     port: port.value,
     choice: choice?.value ?? "active",
+    known: known?.value ?? "hide",
     cursor: cursor === "" ? null : cursor.slice(0, CURSOR_CHARS_MAX),
     trail: (query["trail"] ?? "")
       .split(" ")
@@ -52,17 +70,19 @@ export function parseServicesFilter(query: Readonly<Record<string, string | unde
       cidr: range.problem,
       port: port.problem,
       state: choice === undefined ? `unknown state; choose one of ${STATE_CHOICES.map((known) => known.value).join(", ")}` : null,
+      known:
+        known === undefined ? `unknown choice for known-good; choose one of ${KNOWN_CHOICES.map((one) => one.value).join(", ")}` : null,
     },
   };
 }
 
 export function hasProblems(filter: ServicesFilter): boolean {
-  return filter.problems.cidr !== null || filter.problems.port !== null || filter.problems.state !== null;
+  return Object.values(filter.problems).some((problem) => problem !== null);
 }
 
 /** Whether anything but the default is asked for. */
 export function isFiltered(filter: ServicesFilter): boolean {
-  return filter.range !== null || filter.port !== null || filter.choice !== "active";
+  return filter.range !== null || filter.port !== null || filter.choice !== "active" || filter.known === "only";
 }
 
 /** The network as people write it; null when none is asked for. */
@@ -84,7 +104,12 @@ export function previousQuery(filter: ServicesFilter): ServicesQuery | null {
 
 /** The URL form of a filter, without its cursor: a changed filter starts at its first page. */
 export function filterQuery(filter: ServicesFilter): ServicesQuery {
-  return { cidr: filter.text.cidr, port: filter.text.port, state: filter.choice === "active" ? "" : filter.choice };
+  return {
+    cidr: filter.text.cidr,
+    port: filter.text.port,
+    state: filter.choice === "active" ? "" : filter.choice,
+    known: filter.known === "hide" ? "" : filter.known,
+  };
 }
 
 type Read<T> = { readonly value: T | null; readonly problem: string | null };

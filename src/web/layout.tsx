@@ -14,7 +14,7 @@ export type Frame = {
   readonly signedIn: boolean;
 };
 
-export type Section = "ports" | "jobs";
+export type Section = "ports" | "changes" | "jobs";
 
 export type PageProps = {
   readonly frame: Frame;
@@ -90,6 +90,11 @@ function Masthead({ frame, section }: { readonly frame: Frame; readonly section:
             <li>
               <a href={paths.services()} aria-current={section === "ports" ? "page" : undefined}>
                 Ports
+              </a>
+            </li>
+            <li>
+              <a href={paths.changes()} aria-current={section === "changes" ? "page" : undefined}>
+                Changes
               </a>
             </li>
             <li>

@@ -25,6 +25,12 @@ export async function listServices(ledger: WebLedger, filter: ServicesFilter): P
   return { items: [...active.items, ...closed.items], next: closed.next };
 }
 
+/** How many known-good services the filter would list, were they not hidden; 0 when they are shown. */
+export async function countHidden(ledger: WebLedger, filter: ServicesFilter): Promise<number> {
+  if (filter.known !== "hide") return 0;
+  return ledger.countKnown(queryOf(filter, { state: filter.choice, cursor: null, limit: 1 }));
+}
+
 type Part = { readonly cursor: string | null; readonly limit: number };
 
 async function closedPage(ledger: WebLedger, filter: ServicesFilter, part: Part): Promise<Page<Service>> {
@@ -32,10 +38,14 @@ async function closedPage(ledger: WebLedger, filter: ServicesFilter, part: Part)
   return { items, next: next === null ? null : `${CLOSED}${next}` };
 }
 
-function queryOf({ range, port }: ServicesFilter, part: Part & { readonly state: NonNullable<ServiceQuery["state"]> }): ServiceQuery {
+function queryOf(
+  { range, port, known }: ServicesFilter,
+  part: Part & { readonly state: NonNullable<ServiceQuery["state"]> },
+): ServiceQuery {
   return {
     state: part.state,
     limit: part.limit,
+    known,
     ...(range === null ? {} : { range }),
     ...(port === null ? {} : { port }),
     ...(part.cursor === null ? {} : { cursor: part.cursor }),

@@ -1,16 +1,28 @@
 /** @jsxRuntime automatic @jsxImportSource hono/jsx */
 import type { Child } from "hono/jsx";
+import type { Label } from "../api/labels.ts";
 import { formatUtc, formatWhen } from "./format.ts";
 import { MarkIcon, type Mark } from "./icons.tsx";
 
 /** Words that a page may say about a service, a job or a shard. */
-export type StateWord = "open" | "missing" | "closed" | "running" | "complete" | "incomplete" | "waiting" | "partial" | "abandoned";
+export type StateWord =
+  | "open"
+  | "missing"
+  | "closed"
+  | "running"
+  | "paused"
+  | "complete"
+  | "incomplete"
+  | "waiting"
+  | "partial"
+  | "abandoned";
 
 const MARKS: Readonly<Record<StateWord, Mark>> = {
   open: "full",
   missing: "half",
   closed: "ring",
   running: "dots",
+  paused: "half",
   waiting: "ring",
   complete: "check",
   partial: "half",
@@ -23,6 +35,24 @@ export function State({ word }: { readonly word: StateWord }) {
   return (
     <span class={`state state-${word}`}>
       <MarkIcon mark={MARKS[word]} />
+      {word}
+    </span>
+  );
+}
+
+const LABEL_WORDS: Readonly<Record<Label, { readonly word: string; readonly meaning: string }>> = {
+  "never-covered": { word: "never covered", meaning: "No complete look ever held it: nothing can close it yet" },
+  unmonitored: { word: "unmonitored", meaning: "No plan covers it any more: its state is not looked after" },
+  stale: { word: "stale", meaning: "No plan covered it within its interval: unknown today" },
+  reopened: { word: "reopened", meaning: "Seen again after it had been closed" },
+  tainted: { word: "tainted", meaning: "Those who saw it last signed with keys that are revoked" },
+};
+
+/** What is said plainly beside a state. */
+export function LabelTag({ label }: { readonly label: Label }) {
+  const { word, meaning } = LABEL_WORDS[label];
+  return (
+    <span class={`tag tag-${label}`} title={meaning}>
       {word}
     </span>
   );

@@ -5,6 +5,7 @@ export type ServicesQuery = {
   readonly cidr?: string;
   readonly port?: string;
   readonly state?: string;
+  readonly known?: string;
   readonly cursor?: string;
   readonly trail?: string;
 };
@@ -18,8 +19,14 @@ function withQuery(path: string, query: Readonly<Record<string, string | undefin
 export const paths = {
   services: (query: ServicesQuery = {}) => withQuery("/", query),
   host: (address: string) => `/hosts/${encodeURIComponent(address)}`,
+  why: ({ address, protocol, port }: { readonly address: string; readonly protocol: string; readonly port: number }) =>
+    `/hosts/${encodeURIComponent(address)}/${port}/${protocol}`,
+  changes: (query: { readonly show?: string; readonly cursor?: string } = {}) => withQuery("/changes", query),
   jobs: (cursor?: string) => withQuery("/jobs", { cursor }),
   job: (id: string, page?: { readonly shards?: string }) => withQuery(`/jobs/${encodeURIComponent(id)}`, { shards: page?.shards }),
+  pauseJob: (id: string) => `/jobs/${encodeURIComponent(id)}/pause`,
+  resumeJob: (id: string) => `/jobs/${encodeURIComponent(id)}/resume`,
+  releaseTile: (id: string, tile: number) => `/jobs/${encodeURIComponent(id)}/tiles/${tile}/release`,
   login: (next?: string) => withQuery("/login", { next: next === "/" ? undefined : next }),
   logout: () => "/logout",
   asset: (name: "portolan.css" | "htmx.min.js" | "rose.svg" | "rhumbs.svg") => `/static/${name}`,

@@ -4,11 +4,36 @@ import type { RegistryState } from "../registry/types.ts";
 /** The queries of the ledger that pages ask. */
 export type WebLedger = Pick<
   LedgerReader,
-  "listServices" | "host" | "counts" | "portCounts" | "listJobs" | "job" | "listShards" | "progress" | "scanners" | "holes"
+  | "listServices"
+  | "countKnown"
+  | "labels"
+  | "host"
+  | "history"
+  | "why"
+  | "counts"
+  | "portCounts"
+  | "listChanges"
+  | "listJobs"
+  | "job"
+  | "jobSpec"
+  | "listShards"
+  | "heldTiles"
+  | "scannerTotals"
+  | "progress"
+  | "scanners"
+  | "holes"
 >;
 
 /** What pages ask of the registry. */
 export type WebRegistry = { state(): Promise<RegistryState> };
+
+/** Plans as the registry has them; none when it does not answer: the findings are worth showing without their labels. */
+export async function readPlans(registry: WebRegistry): Promise<RegistryState["plans"]> {
+  return registry.state().then(
+    (state) => state.plans,
+    () => [],
+  );
+}
 
 /** What is set up and who is awake: decides which empty state is the true one. */
 export type Surroundings = {

@@ -49,6 +49,7 @@ export const SERVICE: Service = {
   changedAtMs: 1,
   reopened: false,
   known: false,
+  tainted: false,
 };
 
 export const JOB: Job = {
@@ -58,6 +59,7 @@ export const JOB: Job = {
   home: "eu",
   cause: "manual",
   state: "running",
+  paused: false,
   why: null,
   plannedAtMs: 1,
   deadlineAtMs: 2,
@@ -71,6 +73,7 @@ function cannedLedger(): TestApi["ledger"] {
   return {
     listServices: async ({ cursor }) =>
       cursor === undefined ? { items: [SERVICE], next: "k:1" } : { items: [{ ...SERVICE, port: 444 }], next: null },
+    countKnown: async () => 0,
     host: async (address) => (address === SERVICE.address ? [SERVICE] : []),
     counts: async () => ({ open: 1, missing: 0, closed: 0 }),
     portCounts: async () => [{ protocol: "tcp", port: 443, open: 1, missing: 0, closed: 0 }],
@@ -80,6 +83,16 @@ function cannedLedger(): TestApi["ledger"] {
     jobSpec: async () => null,
     listTiles: none,
     listShards: none,
+    listReports: none,
+    scannerTotals: async () => [],
+    heldTiles: async () => [],
+    why: async () => null,
+    history: async () => null,
+    openAt: none,
+    diff: none,
+    labels: async ({ services }) => services.map(() => ({ neverCovered: false, unmonitored: false, stale: false, coveredAtMs: null })),
+    rulesVersion: async () => null,
+    stateHash: async () => ({ hash: "0".repeat(64), services: 0, frontier: {}, settled: true }),
     scanners: async () => [],
     progress: async () => [],
     frontier: async () => ({}),

@@ -116,7 +116,7 @@ describe("whatever a caller sends", () => {
         { requiredKeys: ["name", "ports"] },
       )
       .map((plan) => JSON.stringify(plan));
-    const paths = fc.constantFrom("/v1/plans", "/v1/range-groups", "/v1/exclusions", "/v1/groups", "/v1/scanners");
+    const paths = fc.constantFrom("/v1/plans", "/v1/range-groups", "/v1/exclusions", "/v1/known-good", "/v1/groups", "/v1/scanners");
     await fc.assert(
       fc.asyncProperty(paths, fc.oneof(json, planLike), async (path, body) => {
         const response = await api.ask("POST", path, { body });

@@ -1,3 +1,4 @@
+import { createClient } from "@libsql/client/web";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createApp } from "../../src/api/app.ts";
@@ -84,6 +85,37 @@ describe("the register", () => {
     expect(await all<Service>("/v1/services?cidr=2001:db8::/64", 100)).toHaveLength(SERVICES / 5);
     expect(await all<Service>("/v1/services?state=closed", 100)).toEqual([]);
     expect(await all<Service>("/v1/services?state=all&protocol=udp", 100)).toEqual([]);
+  });
+
+  test("hides known-good services in every list, says how many, and shows them alone or with the others when asked", async () => {
+    const whole = await all<Service>("/v1/services?known=show", 1_000);
+    const client = createClient({ url: facts.sqld.url });
+    const isKnown = (service: Service): boolean => service.address.startsWith("10.0.1.") || service.port === 443;
+    try {
+      await client.execute("update service set known = 1 where port = 443 or hex(ip) like '%0A0001__'");
+      for (const filter of [
+        "",
+        "port=443",
+        "cidr=10.0.0.0/16",
+        "cidr=10.0.1.0/24&port=81",
+        "state=open",
+        "state=closed",
+        "state=all&protocol=tcp",
+      ]) {
+        const shown = await all<Service>(`/v1/services?known=show&${filter}`, 400);
+        const hidden = await all<Service>(`/v1/services?${filter}`, 400);
+        const only = await all<Service>(`/v1/services?known=only&${filter}`, 400);
+        expect(hidden.map(keyOf), filter).toEqual(shown.filter((service) => !isKnown(service)).map(keyOf));
+        expect(only.map(keyOf), filter).toEqual(shown.filter(isKnown).map(keyOf));
+        expect(only.every((service) => service.known)).toBe(true);
+        expect(await (await get(`/v1/services?limit=1&${filter}`)).json(), filter).toMatchObject({ hiddenKnownGood: only.length });
+        expect(await (await get(`/v1/services?limit=1&known=show&${filter}`)).json()).toMatchObject({ hiddenKnownGood: 0 });
+      }
+      expect(await all<Service>("/v1/services?known=show", 1_000)).toHaveLength(whole.length);
+    } finally {
+      await client.execute("update service set known = 0 where known = 1");
+      client.close();
+    }
   });
 
   test("tells one host in whatever spelling, and the summary", async () => {

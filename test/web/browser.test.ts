@@ -2,7 +2,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { chromium, type Browser, type Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Job, ShardRow } from "../../src/ledger/types.ts";
-import { fakeLedger, type FakeData, job, JOB_ID, manyServices, service, shard, TOKEN, webWith } from "./fixture.ts";
+import { type Evidence, startEvidence } from "../api/evidence.ts";
+import { DATA, PAGES } from "./browser-data.ts";
+import { fakeLedger, job, JOB_ID, shard, TOKEN, webWith } from "./fixture.ts";
 import { servePages, type Served } from "./serve.ts";
 
 const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
@@ -17,51 +19,25 @@ const ARGS = [
   "--disable-sync",
 ];
 
-const LONG = "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff";
-const JOBS: Job[] = [
-  job({ state: "running", endedAtMs: null, tiles: { total: 24, complete: 9, abandoned: 1 } }),
-  job({
-    id: "cd".repeat(32),
-    plan: "a-plan-with-the-longest-name-that-fits-0123456789-0123456789-abc",
-    state: "incomplete",
-    why: "x".repeat(300),
-  }),
-];
-const SHARDS: ShardRow[] = [
-  shard(),
-  shard({ tile: 1, shard: 2, scanner: "s".repeat(63), state: "partial", problem: "y".repeat(200) }),
-  shard({ tile: 2, state: "waiting", percent: null, ratePps: null, found: null, remainingS: null }),
-];
-const DATA: FakeData = {
-  services: [service({ address: LONG, seenBy: ["eu", "us", "ap", "r".repeat(63)] }), ...manyServices(120)],
-  jobs: JOBS,
-  shards: SHARDS,
-  plans: ["office"],
-  scanners: 2,
-};
-const PAGES = [
-  "/",
-  "/?state=closed&cidr=192.0.2.0/24&port=443",
-  `/hosts/${encodeURIComponent(LONG)}`,
-  "/jobs",
-  `/jobs/${JOB_ID}`,
-  `/jobs/${"cd".repeat(32)}`,
-  "/login",
-];
-
 let browser: Browser;
+let evidence: Evidence;
 let full: Served;
 let empty: Served;
 
 beforeAll(async () => {
   if (executablePath === undefined) throw new Error("no chromium: install it (apt-get install chromium), or name it in PORTOLAN_CHROMIUM");
-  [full, empty] = await Promise.all([servePages(webWith(DATA)), servePages(webWith({}))]);
+  evidence = await startEvidence();
+  const spec = await evidence.ledger.jobSpec(evidence.jobs[0] ?? "");
+  const data = spec === null ? DATA : { ...DATA, spec };
+  const ledger = { ...fakeLedger(data), why: evidence.ledger.why };
+  [full, empty] = await Promise.all([servePages(webWith(data, { ledger })), servePages(webWith({}))]);
   browser = await chromium.launch({ executablePath, args: ARGS });
 });
 afterAll(async () => {
   await browser?.close();
   await full?.close();
   await empty?.close();
+  evidence?.close();
 });
 
 type Visit = { readonly page: Page; readonly complaints: string[]; close(): Promise<void> };

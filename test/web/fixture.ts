@@ -1,6 +1,11 @@
 import type { Hono } from "hono";
 import { parseAddress } from "../../src/core/address.ts";
-import type { Job, Page, Service, ServiceQuery, ShardRow } from "../../src/ledger/types.ts";
+import type { Certificate } from "../../src/core/certificate/schema.ts";
+import type { JobSpec } from "../../src/core/messages/job.ts";
+import type { ScannerTotal } from "../../src/ledger/accounting.ts";
+import type { ServiceHistory } from "../../src/ledger/history.ts";
+import type { Labels } from "../../src/ledger/labels.ts";
+import type { Change, HeldTile, Job, Page, Service, ServiceQuery, ShardRow } from "../../src/ledger/types.ts";
 import type { RegistryState } from "../../src/registry/types.ts";
 import { createWeb, type WebDeps } from "../../src/web/app.tsx";
 import type { WebLedger } from "../../src/web/readers.ts";
@@ -21,6 +26,7 @@ export function service(part: Partial<Service> = {}): Service {
     changedAtMs: NOW_MS - 30 * 86_400_000,
     reopened: false,
     known: false,
+    tainted: false,
     ...part,
   };
 }
@@ -33,6 +39,7 @@ export function job(part: Partial<Job> = {}): Job {
     home: "eu",
     cause: "manual",
     state: "complete",
+    paused: false,
     why: null,
     plannedAtMs: NOW_MS - 20 * 60_000,
     deadlineAtMs: NOW_MS + 86_400_000,
@@ -60,7 +67,25 @@ export function shard(part: Partial<ShardRow> = {}): ShardRow {
   };
 }
 
-export type FakeData = { services?: Service[]; jobs?: Job[]; shards?: ShardRow[]; plans?: string[]; scanners?: number; holes?: number };
+export type FakeData = {
+  services?: Service[];
+  jobs?: Job[];
+  shards?: ShardRow[];
+  plans?: string[];
+  scanners?: number;
+  holes?: number;
+  changes?: Change[];
+  certificates?: Certificate[];
+  /** By port. */
+  histories?: Record<number, ServiceHistory>;
+  /** By port. */
+  labels?: Record<number, Labels>;
+  held?: HeldTile[];
+  totals?: ScannerTotal[];
+  spec?: JobSpec;
+};
+
+const COVERED: Labels = { neverCovered: false, unmonitored: false, stale: false, coveredAtMs: NOW_MS - 12 * 60_000 };
 
 function pageOf<T>(items: readonly T[], query: { limit?: number; cursor?: string }): Page<T> {
   const from = query.cursor === undefined ? 0 : Number(query.cursor.slice(1));
@@ -69,6 +94,8 @@ function pageOf<T>(items: readonly T[], query: { limit?: number; cursor?: string
 }
 
 function matches(row: Service, query: ServiceQuery): boolean {
+  const known = query.known ?? "hide";
+  if (known !== "show" && row.known !== (known === "only")) return false;
   const state = query.state ?? "active";
   if (state === "active" ? row.state === "closed" : state !== "all" && row.state !== state) return false;
   if (query.port !== undefined && row.port !== query.port) return false;
@@ -100,6 +127,19 @@ export function fakeLedger(data: FakeData): WebLedger {
         }))
         .toSorted((a, b) => b.open - a.open)
         .slice(0, limit),
+    countKnown: async (query) => services.filter((row) => row.known && matches(row, { ...query, known: "only" })).length,
+    labels: async ({ services: asked }) => asked.map(({ port }) => data.labels?.[port] ?? COVERED),
+    history: async ({ port }) => data.histories?.[port] ?? null,
+    why: async ({ address, port }) => data.certificates?.find(({ service: of }) => of.address === address && of.port === port) ?? null,
+    listChanges: async (query) => {
+      const before = query.cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(query.cursor);
+      const rest = (data.changes ?? []).filter((row) => row.n < before && (query.kinds?.includes(row.kind) ?? true));
+      const items = rest.slice(0, query.limit ?? 100);
+      return { items, next: rest.length > items.length ? String(items.at(-1)?.n ?? 0) : null };
+    },
+    jobSpec: async () => data.spec ?? null,
+    heldTiles: async () => data.held ?? [],
+    scannerTotals: async () => data.totals ?? [],
     listJobs: async (query) => pageOf(data.jobs ?? [], query),
     job: async (id) => (data.jobs ?? []).find((row) => row.id === id) ?? null,
     listShards: async (query) => pageOf(data.shards ?? [], query),
@@ -139,6 +179,7 @@ export function webWith(data: FakeData, overrides: Partial<WebDeps> = {}): Hono 
     ledger: fakeLedger(data),
     registry: { state: async () => fakeRegistryState(data) },
     authenticate: async (token) => token === TOKEN,
+    callApi: () => new Response("{}"),
     now: () => NOW_MS,
     region: "eu",
     ...overrides,

@@ -6,8 +6,10 @@ import { allRows, bodyOf, type Api } from "../client.ts";
 import type { Context, Session } from "../context.ts";
 import { EXIT } from "../io.ts";
 import { factLines, type Column, type Tone } from "../output.ts";
+import { visible } from "../text.ts";
 import { watchJob } from "../watch.ts";
 import { readShards, resolveJob, tilesOf, type Job, type Shard } from "./job-common.ts";
+import { heldLines, readHeld, registerJobControl } from "./job-control.ts";
 
 const WATCH_EXAMPLES = `
 Examples:
@@ -50,6 +52,7 @@ export function registerJob(program: Command, session: Session): void {
     .action(async (id: string, options: { readonly reason: string }) =>
       session.finish(await cancelJob(session.context(), id, options.reason)),
     );
+  registerJobControl(job, session);
 }
 
 type ListOptions = { readonly plan?: string; readonly state?: string; readonly limit?: number; readonly all?: boolean };
@@ -74,7 +77,7 @@ async function listJobs(context: Context, options: ListOptions): Promise<number>
   const columns: Column<Job>[] = [
     { title: "job", value: (job) => shortId(job.id) },
     { title: "plan", value: (job) => job.plan },
-    { title: "state", value: (job) => job.state, tone: (job) => TONES[job.state] },
+    { title: "state", value: (job) => (job.paused ? "paused" : job.state), tone: (job) => TONES[job.state] },
     { title: "tiles", value: tilesOf, isNumber: true },
     { title: "pairs", value: (job) => formatCount(job.pairs), isNumber: true },
     { title: "started", value: (job) => formatWhen(job.plannedAtMs, nowMs) },
@@ -93,9 +96,13 @@ async function listJobs(context: Context, options: ListOptions): Promise<number>
 async function showJob(context: Context, given: string | undefined): Promise<number> {
   const api = context.api();
   const id = await resolveJob(api, { id: given, plan: undefined });
-  const [job, shards] = await Promise.all([bodyOf(api.v1.jobs[":id"].$get({ param: { id } })), readShards(api, id)]);
+  const [job, shards, held] = await Promise.all([
+    bodyOf(api.v1.jobs[":id"].$get({ param: { id } })),
+    readShards(api, id),
+    readHeld(api, id),
+  ]);
   if (context.output.format !== "table") {
-    context.output.one({ ...job, shards }, []);
+    context.output.one({ ...job, shards, held }, []);
     return EXIT.ok;
   }
   context.output.one(
@@ -103,7 +110,7 @@ async function showJob(context: Context, given: string | undefined): Promise<num
     factLines([
       ["job", job.id],
       ["plan", job.plan],
-      ["state", job.state],
+      ["state", job.paused ? `${job.state}, paused` : job.state],
       ...(job.why === null ? [] : [["why", job.why] as const]),
       ["started", `${formatUtc(job.plannedAtMs)}, ${job.cause}`],
       ["ended", job.endedAtMs === null ? "not yet" : formatUtc(job.endedAtMs)],
@@ -113,6 +120,7 @@ async function showJob(context: Context, given: string | undefined): Promise<num
       ["home", job.home],
     ]),
   );
+  for (const line of heldLines(job.id, held)) context.io.stdout.write(`${visible(line)}\n`);
   context.io.stdout.write("\n");
   context.output.list(shards, { columns: SHARD_COLUMNS, empty: "No shard has been handed out yet." });
   return EXIT.ok;

@@ -30,6 +30,7 @@ type AddOptions = {
   readonly engine?: "auto" | "masscan" | "connect";
   readonly deadline?: string;
   readonly closeAfter?: number;
+  readonly confirm: boolean;
   readonly home?: string;
   readonly canary: readonly { address: string; port: number }[];
   readonly start: boolean;
@@ -52,6 +53,7 @@ export function registerPlanAdd(plan: Command, session: Session): void {
     .option("--engine <engine>", "auto, masscan or connect", checkEngine)
     .option("--deadline <duration>", "end a job after this time, complete or not", checkDuration)
     .option("--close-after <misses>", "complete looks in sequence that must miss a port before it closes", wholeNumber)
+    .option("--no-confirm", "close a port without a probe that confirms it")
     .option("--home <region>", "region whose keeper plans the jobs (default: the one that answers)")
     .option("--canary <address:port>", "port known to be open; a scanner that cannot reach it is blind; may be repeated", collectCanary, [])
     .option("--no-start", "do not start a first job now")
@@ -103,6 +105,7 @@ function pick(options: AddOptions) {
     ...(options.group === undefined ? {} : { group: options.group }),
     ...(options.engine === undefined ? {} : { engine: options.engine }),
     ...(options.deadline === undefined ? {} : { deadline: options.deadline }),
+    ...(options.confirm ? {} : { confirm: false }),
     ...(options.closeAfter === undefined ? {} : { closeAfter: options.closeAfter }),
   };
 }

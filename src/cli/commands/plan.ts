@@ -7,11 +7,13 @@ import { EXIT } from "../io.ts";
 import { factLines, type Column } from "../output.ts";
 import { readPlan, sizeOf, startJob, type Plan } from "./plan-common.ts";
 import { registerPlanAdd } from "./plan-add.ts";
+import { registerPlanSet } from "./plan-set.ts";
 
 /** `portolan plan …`: what to scan and how often. */
 export function registerPlan(program: Command, session: Session): void {
   const plan = program.command("plan").description("what to scan and how often");
   registerPlanAdd(plan, session);
+  registerPlanSet(plan, session);
   plan
     .command("ls")
     .description("list the plans")
@@ -64,7 +66,7 @@ async function showPlan(context: Context, name: string): Promise<number> {
   context.output.one(
     plan,
     factLines([
-      ["plan", plan.name],
+      ["plan", `${plan.name}, revision ${plan.revision}${plan.enabled ? "" : ", disabled"}`],
       ["scans", plan.include.join(", ")],
       ["leaves out", plan.exclude.join(", ") || "nothing but the exclusions"],
       ["ports", plan.ports],
@@ -74,12 +76,17 @@ async function showPlan(context: Context, name: string): Promise<number> {
       ["engine", plan.engine],
       ["rate", `${formatRate(plan.rateLimitPps)} of each scanner, ${plan.retries} retries`],
       ["closes after", `${plan.closeAfter} complete looks that miss a port${plan.confirm ? ", and a confirming probe" : ""}`],
+      ["canaries", plan.canaries.map(canaryText).join(", ") || "none"],
       ["deadline", formatDuration(plan.deadlineS)],
       ["size", sizeOf(plan)],
       ...(plan.problem === null ? [] : [["problem", plan.problem] as const]),
     ]),
   );
   return EXIT.ok;
+}
+
+function canaryText({ address, port }: Plan["canaries"][number]): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 async function removePlan(context: Context, name: string): Promise<number> {

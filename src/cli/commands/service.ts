@@ -9,8 +9,11 @@ import { allRows, bodyOf, type Api } from "../client.ts";
 import type { Context, Session } from "../context.ts";
 import { EXIT } from "../io.ts";
 import type { Column, Tone } from "../output.ts";
+import { momentText } from "./diff.ts";
+import { showWhy, WHY_EXAMPLES } from "./service-why.ts";
 
 const STATES = ["active", "open", "missing", "closed", "all"] as const;
+const KNOWN = ["hide", "show", "only"] as const;
 const EXAMPLES = `
 Examples:
   portolan service ls                              what is open now, missing ones included
@@ -25,14 +28,16 @@ type ListOptions = {
   readonly port?: number;
   readonly protocol?: string;
   readonly state: string;
+  readonly known: string;
   readonly limit?: number;
   readonly all?: boolean;
   readonly failOnFindings?: boolean;
+  readonly asOf?: string;
 };
 
 /** `portolan service …`: the register. */
 export function registerService(program: Command, session: Session): void {
-  const service = program.command("service").description("the register of open ports");
+  const service = program.command("service").alias("services").description("the register of open ports");
   service
     .command("ls")
     .description("list services, by address and port")
@@ -40,11 +45,18 @@ export function registerService(program: Command, session: Session): void {
     .option("--port <port>", "only this port", wholeNumber)
     .option("--protocol <name>", "only tcp, udp or sctp")
     .option("--state <state>", `one of ${STATES.join(", ")}; active is open and missing`, "active")
+    .option("--known <how>", `known-good services: one of ${KNOWN.join(", ")}`, "hide")
+    .option("--as-of <when>", "what was open then: a time, or how long ago (12h, 7d); no other filter applies")
     .option("--limit <count>", "at most this many, up to 1000 (default: 100)", wholeNumber)
     .option("--all", "all of them")
     .option("--fail-on-findings", "exit with 1 when anything is listed")
     .addHelpText("after", EXAMPLES)
     .action(async (options: ListOptions) => session.finish(await listServices(session.context(), options)));
+  service
+    .command("why <address> <port>")
+    .description("why the register calls a service open, missing or closed; --json is the certificate")
+    .addHelpText("after", WHY_EXAMPLES)
+    .action(async (address: string, port: string) => session.finish(await showWhy(session.context(), address, port)));
 }
 
 /** `portolan host …`: one address. */
@@ -62,22 +74,55 @@ async function readServices(api: Api, query: Record<string, string>) {
   return bodyOf(api.v1.services.$get({ query }));
 }
 
+type ServiceThen = Awaited<ReturnType<typeof readOpenAt>>["items"][number];
+
+async function readOpenAt(api: Api, query: { readonly asOf: string; readonly limit: string; readonly cursor?: string }) {
+  return bodyOf(api.v1.history.open.$get({ query }));
+}
+
+async function listServicesAt(context: Context, when: string): Promise<number> {
+  const asOf = momentText(when, context.io.now());
+  if (asOf === null) throw new PortolanError("invalid", `"${when}" is no time; write it like 2026-11-20T12:00:00Z, 12h or 7d`);
+  const api = context.api();
+  const rows = await allRows((cursor) => readOpenAt(api, { asOf, limit: "200", ...(cursor === undefined ? {} : { cursor }) }));
+  context.output.list<ServiceThen>(rows, {
+    columns: [
+      { title: "address", value: (row) => row.address },
+      { title: "port", value: (row) => `${row.port}/${row.protocol}` },
+      { title: "state", value: (row) => row.state, tone: (row) => TONES[row.state] },
+      { title: "registered for", value: (row) => serviceName(row.protocol, row.port) ?? "" },
+    ],
+    empty: `Nothing was known to be open at ${formatUtc(Date.parse(asOf))}.`,
+  });
+  return EXIT.ok;
+}
+
 async function listServices(context: Context, options: ListOptions): Promise<number> {
+  if (options.asOf !== undefined) return listServicesAt(context, options.asOf);
   const state = STATES.find((known) => known === options.state);
   if (state === undefined) throw new PortolanError("invalid", `unknown state "${options.state}"; it is one of ${STATES.join(", ")}`);
+  const known = KNOWN.find((choice) => choice === options.known);
+  if (known === undefined) throw new PortolanError("invalid", `unknown --known "${options.known}"; it is one of ${KNOWN.join(", ")}`);
   const api = context.api();
   const filter: Record<string, string> = {
     ...(options.cidr === undefined ? {} : { cidr: options.cidr }),
     ...(options.port === undefined ? {} : { port: String(options.port) }),
     ...(options.protocol === undefined ? {} : { protocol: options.protocol }),
   };
-  const read = (limit: number, cursor?: string) =>
-    readServices(api, { ...filter, state, limit: String(limit), ...(cursor === undefined ? {} : { cursor }) });
+  let hidden = 0;
+  const read = async (limit: number, cursor?: string) => {
+    const rows = await readServices(api, { ...filter, state, known, limit: String(limit), ...(cursor === undefined ? {} : { cursor }) });
+    hidden = rows.hiddenKnownGood;
+    return rows;
+  };
   const page =
     options.all === true ? { items: await allRows((cursor) => read(1_000, cursor)), next_cursor: null } : await read(options.limit ?? 100);
-  const isFiltered = Object.keys(filter).length > 0 || state !== "active";
-  const empty = page.items.length > 0 || context.output.format !== "table" ? "" : await emptyText(api, isFiltered);
+  const isFiltered = Object.keys(filter).length > 0 || state !== "active" || known === "only";
+  const isSilent = page.items.length > 0 || hidden > 0 || context.output.format !== "table";
+  const empty = isSilent ? "" : await emptyText(api, isFiltered);
   context.output.list<Service>(page.items, { columns: columnsAt(context.io.now(), true), empty, next: page.next_cursor });
+  if (hidden > 0 && context.output.format === "table")
+    context.output.note(`${plural(hidden, "known-good service")} not shown; list them with --known show`);
   return page.items.length > 0 && options.failOnFindings === true ? EXIT.findings : EXIT.ok;
 }
 
@@ -102,7 +147,7 @@ function columnsAt(nowMs: number, hasAddress: boolean): Column<Service>[] {
     { title: "port", value: (row) => `${row.port}/${row.protocol}` },
     {
       title: "state",
-      value: (row) => (row.reopened && row.state !== "closed" ? `${row.state} (reopened)` : row.state),
+      value: (row) => [row.state, ...(row.labels.length === 0 ? [] : [`(${row.labels.join(", ")})`])].join(" "),
       tone: (row) => TONES[row.state],
     },
     { title: "registered for", value: (row) => serviceName(row.protocol, row.port) ?? "" },

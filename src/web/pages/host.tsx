@@ -3,17 +3,29 @@ import { plural } from "../format.ts";
 import { Page, type Frame } from "../layout.tsx";
 import { Empty } from "../parts.tsx";
 import { paths } from "../paths.ts";
+import type { LabelledService } from "../../api/labels.ts";
 import type { Service } from "../../ledger/types.ts";
+import type { HostHistory } from "../lanes.ts";
+import { Lanes } from "./host-lanes.tsx";
 import { ServicesTable } from "./services-table.tsx";
 
-export type HostPageProps = { readonly frame: Frame; readonly address: string; readonly services: readonly Service[] };
+export type HostPageProps = {
+  readonly frame: Frame;
+  readonly address: string;
+  readonly services: readonly LabelledService[];
+  readonly history: HostHistory;
+};
 
 const ORDER = { open: 0, missing: 1, closed: 2 } as const;
 
+/** What matters first. */
+export function byState(a: Service, b: Service): number {
+  return ORDER[a.state] - ORDER[b.state] || a.protocol.localeCompare(b.protocol) || a.port - b.port;
+}
+
 /** Everything that the register holds about one address. */
-export function HostPage({ frame, address, services }: HostPageProps) {
+export function HostPage({ frame, address, services, history }: HostPageProps) {
   const active = services.filter((service) => service.state !== "closed").length;
-  const sorted = services.toSorted((a, b) => ORDER[a.state] - ORDER[b.state] || a.protocol.localeCompare(b.protocol) || a.port - b.port);
   return (
     <Page frame={frame} title={address} section="ports">
       <p class="crumb">
@@ -35,7 +47,8 @@ export function HostPage({ frame, address, services }: HostPageProps) {
             {plural(active, "open port")}
             {services.length > active && `, ${services.length - active} closed`}. Everything that was ever seen open is listed.
           </p>
-          <ServicesTable services={sorted} nowMs={frame.nowMs} captionText={`Ports of ${address}`} hideAddress={true} />
+          <ServicesTable services={services} nowMs={frame.nowMs} captionText={`Ports of ${address}`} hideAddress={true} />
+          <Lanes address={address} history={history} nowMs={frame.nowMs} />
         </>
       )}
     </Page>

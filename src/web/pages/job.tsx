@@ -1,10 +1,13 @@
 /** @jsxRuntime automatic @jsxImportSource hono/jsx */
 import type { Progress } from "../../core/messages/bus.ts";
-import type { Job, Page as LedgerPage, ShardRow } from "../../ledger/types.ts";
+import type { Accounting } from "../../api/accounting.ts";
+import type { HeldTile, Job, Page as LedgerPage, ShardRow } from "../../ledger/types.ts";
 import { formatCount, formatDuration, formatPercent, formatRate, plural, shortId } from "../format.ts";
 import { Page, type Frame } from "../layout.tsx";
 import { Pager, State, When } from "../parts.tsx";
 import { paths } from "../paths.ts";
+import { AccountingSection } from "./job-accounting.tsx";
+import { HeldTiles, PauseForm } from "./job-held.tsx";
 import { ShardsTable } from "./job-shards.tsx";
 
 export type JobPageProps = {
@@ -15,13 +18,15 @@ export type JobPageProps = {
   readonly progress: readonly Progress[];
   /** Of this page of shards. */
   readonly cursor: string | null;
+  readonly held: readonly HeldTile[];
+  readonly accounting: Accounting | null;
 };
 
 const POLL_S = 2;
 
 /** One job while it runs and for ever after. The live part fetches this same page again, and its poller is gone when the job has ended. */
 export function JobPage(props: JobPageProps) {
-  const { frame, job, cursor } = props;
+  const { frame, job, cursor, held } = props;
   const running = job.state === "running";
   return (
     <Page frame={frame} title={`Job ${shortId(job.id)} of ${job.plan}`} section="jobs" reloadS={running ? 5 : null}>
@@ -32,11 +37,14 @@ export function JobPage(props: JobPageProps) {
       <p id="job-status" role="status" class="visually-hidden">
         {`${job.state}, ${tilesText(job)}`}
       </p>
+      <PauseForm job={job} />
       <div id="live">
         {running && <Poller url={paths.job(job.id, cursor === null ? {} : { shards: cursor })} />}
         <Summary {...props} />
+        <HeldTiles job={job} held={held} nowMs={frame.nowMs} />
         <TileScale job={job} />
         <Shards {...props} />
+        <AccountingSection accounting={props.accounting} />
       </div>
     </Page>
   );
@@ -64,6 +72,14 @@ function Summary({ job, frame, progress }: JobPageProps) {
   const leftS = job.endedAtMs === null ? remainingS(job, { progress, nowMs: frame.nowMs }) : null;
   return (
     <>
+      {job.why !== null && job.state === "running" && (
+        <div class="notice">
+          <p>
+            <strong>It cannot go on. </strong>
+            {job.why}
+          </p>
+        </div>
+      )}
       {job.why !== null && job.state !== "running" && (
         <div class={job.state === "incomplete" ? "problem" : "notice"}>
           <p>
@@ -75,7 +91,7 @@ function Summary({ job, frame, progress }: JobPageProps) {
       )}
       <dl class="facts">
         <Fact name="State">
-          <State word={job.state} />
+          <State word={job.paused && job.state === "running" ? "paused" : job.state} />
         </Fact>
         <Fact name="Started">
           <When timeMs={job.plannedAtMs} nowMs={frame.nowMs} />

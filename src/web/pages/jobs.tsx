@@ -65,7 +65,7 @@ function JobRow({ job, nowMs }: { readonly job: Job; readonly nowMs: number }) {
   return (
     <tr role="row">
       <td role="cell">
-        <State word={job.state} />
+        <State word={job.paused && job.state === "running" ? "paused" : job.state} />
       </td>
       <td role="cell">
         <a href={paths.job(job.id)} aria-label={`${job.plan}, job ${job.id.slice(0, 12)}`}>

@@ -1,10 +1,11 @@
 /** @jsxRuntime automatic @jsxImportSource hono/jsx */
-import { filterQuery, rangeText, STATE_CHOICES, type ServicesFilter } from "../filters.ts";
+import { filterQuery, KNOWN_CHOICES, rangeText, STATE_CHOICES, type ServicesFilter } from "../filters.ts";
+import { formatCount } from "../format.ts";
 import { RemovableChip } from "../parts.tsx";
 import { paths } from "../paths.ts";
 
 /** The filter as a plain GET form, what is wrong in it, and its parts as chips. */
-export function FilterForm({ filter }: { readonly filter: ServicesFilter }) {
+export function FilterForm({ filter, hidden }: { readonly filter: ServicesFilter; readonly hidden: number }) {
   return (
     <search>
       <form class="filters" method="get" action={paths.services()}>
@@ -44,12 +45,22 @@ export function FilterForm({ filter }: { readonly filter: ServicesFilter }) {
             ))}
           </select>
         </div>
+        <div class="field">
+          <label for="known">Known-good</label>
+          <select id="known" name="known">
+            {KNOWN_CHOICES.map((choice) => (
+              <option value={choice.value} selected={choice.value === filter.known}>
+                {choice.label}
+              </option>
+            ))}
+          </select>
+        </div>
         <div class="field field-go">
           <button type="submit">Filter</button>
         </div>
       </form>
       <Problems filter={filter} />
-      <Chips filter={filter} />
+      <Chips filter={filter} hidden={hidden} />
     </search>
   );
 }
@@ -67,7 +78,7 @@ function Problems({ filter }: { readonly filter: ServicesFilter }) {
   );
 }
 
-function Chips({ filter }: { readonly filter: ServicesFilter }) {
+function Chips({ filter, hidden }: { readonly filter: ServicesFilter; readonly hidden: number }) {
   const network = rangeText(filter);
   const query = filterQuery(filter);
   const label = STATE_CHOICES.find((choice) => choice.value === filter.choice)?.label ?? filter.choice;
@@ -78,6 +89,18 @@ function Chips({ filter }: { readonly filter: ServicesFilter }) {
           <span class="chip chip-fixed">state: {label}</span>
         ) : (
           <RemovableChip text={`state: ${label}`} href={paths.services({ ...query, state: "" })} />
+        )}
+      </li>
+      <li>
+        {filter.known === "hide" ? (
+          <a class="chip chip-fixed" href={paths.services({ ...query, known: "show" })}>
+            known-good: {formatCount(hidden)} hidden{hidden > 0 && <span class="chip-do">show</span>}
+          </a>
+        ) : (
+          <RemovableChip
+            text={filter.known === "only" ? "known-good: alone" : "known-good: shown"}
+            href={paths.services({ ...query, known: "" })}
+          />
         )}
       </li>
       {network !== null && (

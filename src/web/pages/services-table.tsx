@@ -1,11 +1,11 @@
 /** @jsxRuntime automatic @jsxImportSource hono/jsx */
-import { State, When } from "../parts.tsx";
+import { LabelTag, State, When } from "../parts.tsx";
 import { paths } from "../paths.ts";
-import type { Service } from "../../ledger/types.ts";
+import type { LabelledService } from "../../api/labels.ts";
 import { serviceName } from "../service-names.ts";
 
 export type ServicesTableProps = {
-  readonly services: readonly Service[];
+  readonly services: readonly LabelledService[];
   readonly nowMs: number;
   readonly captionText: string;
   /** On the page of one host. */
@@ -42,6 +42,9 @@ export function ServicesTable({ services, nowMs, captionText, hideAddress = fals
           <th scope="col" role="columnheader">
             Seen by
           </th>
+          <th scope="col" role="columnheader">
+            <span class="visually-hidden">Evidence</span>
+          </th>
         </tr>
       </thead>
       <tbody role="rowgroup">
@@ -53,13 +56,23 @@ export function ServicesTable({ services, nowMs, captionText, hideAddress = fals
   );
 }
 
-function ServiceRow({ service, nowMs, hideAddress }: { readonly service: Service; readonly nowMs: number; readonly hideAddress: boolean }) {
+function ServiceRow({
+  service,
+  nowMs,
+  hideAddress,
+}: {
+  readonly service: LabelledService;
+  readonly nowMs: number;
+  readonly hideAddress: boolean;
+}) {
   const portText = `${service.port}/${service.protocol}`;
   return (
     <tr role="row">
       <td role="cell" class="cell-state">
         <State word={service.state} />
-        {service.reopened && service.state !== "closed" && <span class="tag">reopened</span>}
+        {service.labels.map((label) => (
+          <LabelTag label={label} />
+        ))}
         {service.known && <span class="tag">known-good</span>}
       </td>
       {!hideAddress && (
@@ -85,6 +98,11 @@ function ServiceRow({ service, nowMs, hideAddress }: { readonly service: Service
       </td>
       <td role="cell" data-label="by">
         {service.seenBy.join(", ")}
+      </td>
+      <td role="cell" class="nowrap cell-why">
+        <a href={paths.why(service)} aria-label={`Why ${service.address} ${portText} is ${service.state}`}>
+          why
+        </a>
       </td>
     </tr>
   );

@@ -1,5 +1,6 @@
 /** @jsxRuntime automatic @jsxImportSource hono/jsx */
-import type { Job, Page as LedgerPage, PortCount, Service, ServiceCounts } from "../../ledger/types.ts";
+import type { LabelledService } from "../../api/labels.ts";
+import type { Job, Page as LedgerPage, PortCount, ServiceCounts } from "../../ledger/types.ts";
 import { hasProblems, isFiltered, nextQuery, previousQuery, rangeText, type ServicesFilter } from "../filters.ts";
 import { formatCount, plural } from "../format.ts";
 import { Page, type Frame } from "../layout.tsx";
@@ -15,7 +16,11 @@ export type ServicesPageProps = {
   readonly frame: Frame;
   readonly filter: ServicesFilter;
   /** Null when the filter is wrong: then nothing was asked. */
-  readonly page: LedgerPage<Service> | null;
+  readonly page: LedgerPage<LabelledService> | null;
+  /** Known-good services that the filter matches and the page leaves out. */
+  readonly hidden: number;
+  /** Known-good services that are open or missing; `counts` holds them too. */
+  readonly knownGood: number;
   readonly counts: ServiceCounts;
   /** Most frequent first. */
   readonly ports: readonly PortCount[];
@@ -27,15 +32,15 @@ export type ServicesPageProps = {
 /** The register: active open ports first. */
 export function ServicesPage(props: ServicesPageProps) {
   const { frame, filter, page, counts, jobs } = props;
-  const active = counts.open + counts.missing;
-  const known = active + counts.closed > 0;
+  const active = counts.open + counts.missing - props.knownGood;
+  const known = counts.open + counts.missing + counts.closed > 0;
   const back = previousQuery(filter);
   const title = known || jobs.some((job) => job.tiles.complete > 0) ? plural(active, "open port") : "No open ports known yet";
   return (
     <Page frame={frame} title={title} section="ports">
       <h1>{title}</h1>
       <Lede {...props} />
-      {(known || isFiltered(filter) || hasProblems(filter)) && <FilterForm filter={filter} />}
+      {(known || isFiltered(filter) || hasProblems(filter)) && <FilterForm filter={filter} hidden={props.hidden} />}
       <Warnings surroundings={props.surroundings} />
       {page !== null && active > 0 && !isFiltered(filter) && filter.cursor === null && <FrequentPorts ports={props.ports} />}
       {page !== null && page.items.length > 0 && (
@@ -54,13 +59,18 @@ export function ServicesPage(props: ServicesPageProps) {
   );
 }
 
-function Lede({ counts, jobs, frame }: ServicesPageProps) {
+function Lede({ counts, jobs, frame, knownGood }: ServicesPageProps) {
   const last = jobs[0];
   return (
     <p class="lede">
       {counts.missing > 0 && (
         <>
           <strong>{formatCount(counts.missing)}</strong> of them missed by the latest look, not yet proven closed.{" "}
+        </>
+      )}
+      {knownGood > 0 && (
+        <>
+          <a href={paths.services({ known: "only" })}>{formatCount(knownGood)} known-good</a> hidden.{" "}
         </>
       )}
       {counts.closed > 0 && (
