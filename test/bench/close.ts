@@ -10,7 +10,7 @@ import { BENCH_PORTS, BENCH_RANGE, benchParts } from "./sightings.ts";
 const SERVICES = 1_000_000;
 const BUDGET_S = 5;
 
-/** The closing pass of one complete tile over many open services, on a real sqld: none of them missed, then all of them. */
+/** The closing pass of one complete tile over many open services, on a real sqld: none of them missed, then 30 %, then all of them. */
 export async function benchClose({ services = SERVICES }: { services?: number } = {}): Promise<BenchResult> {
   const server = await startLedgerDatabase();
   try {
@@ -19,13 +19,15 @@ export async function benchClose({ services = SERVICES }: { services?: number } 
     const lease = await ledger.takeLease({ holder: "bench", nowMs: Date.now(), ttlMs: 3_600_000 });
     const context = { ...contextAt(lease?.epoch ?? -1, Date.now()), compress: (bytes: Uint8Array) => zstdCompressSync(bytes) };
     const none = await closingPass(ledger, context, services);
+    const some = await closingPass(ledger, context, Math.round(services * 0.7));
     const all = await closingPass(ledger, context, 0);
     return {
       bench: "close",
       lines: [
         { what: "closing pass, none missed", value: none.seconds, unit: "s", budget: { atMost: BUDGET_S } },
+        { what: "closing pass, 30 % missed", value: some.seconds, unit: "s", budget: { atMost: BUDGET_S } },
         { what: "closing pass, all missed", value: all.seconds, unit: "s", budget: null },
-        { what: "longest window", value: Math.max(none.longestMs, all.longestMs), unit: "ms", budget: null },
+        { what: "longest window", value: Math.max(none.longestMs, some.longestMs, all.longestMs), unit: "ms", budget: null },
       ],
       notes: [`one tile over ${services.toLocaleString("en")} open services`],
     };

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { benchClose } from "./close.ts";
+import { benchFalseClose } from "./false-close.ts";
 import { benchIngest } from "./ingest.ts";
 import { type BenchResult, keepsBudget, tableOf } from "./result.ts";
 import { benchScan } from "./scan.ts";
@@ -8,6 +9,7 @@ const BENCHES: Readonly<Record<string, () => Promise<BenchResult>>> = {
   ingest: () => benchIngest(),
   scan: () => benchScan(),
   close: () => benchClose(),
+  "false-close": () => benchFalseClose(),
 };
 const USAGE = `usage: npm run bench -- [--json] [${Object.keys(BENCHES).join(" | ")}] …`;
 
