@@ -5,7 +5,7 @@ export type Edit = { readonly file: string; readonly from: string; readonly to: 
 export type Mutant = { readonly name: string; readonly edits: readonly Edit[] };
 
 const OUTCOME = "src/core/masscan/outcome.ts";
-const DEFERRED = "src/ledger/deferred.ts";
+const DEFERRED = "src/ledger/deferred-tile.ts";
 const WORK = "src/ledger/work.ts";
 const SETTLE = "src/ledger/settle.ts";
 

@@ -25,6 +25,7 @@ export function registryOf(scenario: Scenario, keys: Keys, nowMs: number): Regis
       ranges: plan.ranges.map((text) => ({ canonical: text, text })),
     })),
     exclusions: [],
+    knownGood: [],
     plans: scenario.plans.map((plan, index) => planOf(scenario, plan, { index, nowMs })),
   };
 }
