@@ -475,13 +475,13 @@ BEGIN
   DELETE FROM confirm WHERE ip = new.ip AND port = new.port AND proto = new.proto;
 END;
 
--- Cheap and most frequent: the first miss of a service that no confirm exists of, under a policy that asks for more.
+-- Cheap and most frequent: the first miss of a service that no confirm exists of, under a policy that asks for more. (Whichever
+-- of these two comes first, the result is the same.)
 CREATE TRIGGER miss_first AFTER INSERT ON miss
-  WHEN (SELECT doubt FROM service WHERE ip = new.ip AND port = new.port AND proto = new.proto) = 0
-    AND (SELECT close_after = 1 AND confirm = 0 FROM job WHERE id = new.job) = 0
 BEGIN
   UPDATE service SET doubt = 1, state = 1, since_ms = (SELECT stamp_ms FROM keeper WHERE id = 1)
-    WHERE ip = new.ip AND port = new.port AND proto = new.proto;
+    WHERE ip = new.ip AND port = new.port AND proto = new.proto AND doubt = 0
+      AND (SELECT close_after > 1 OR confirm = 1 FROM job WHERE id = new.job);
 END;
 
 CREATE TRIGGER miss_made AFTER INSERT ON miss

@@ -6,7 +6,7 @@ import type { HeldTile, WouldMiss } from "./keeper-types.ts";
 const HELD_MAX = 1_000;
 
 /** What a tile would miss, with the conditions of its closing pass; exported for the test of its plan. */
-const WOULD_MISS = `select count(*) filter (where state = 0) as open, count(*) filter (where state = 0 and overruled) as missed,
+export const WOULD_MISS = `select count(*) filter (where state = 0) as open, count(*) filter (where state = 0 and overruled) as missed,
     count(*) filter (where overruled) as overruled from (
   select s.state, (${OVERRULED}) as overruled
   from tile t cross join range_set a on a.id = t.range_set cross join service s on s.ip >= a.lo and s.ip <= a.hi

@@ -20,7 +20,7 @@ export async function confirmsDue(
 }
 
 /** The statements of one page; exported for the test of their plan. */
-function confirmsDueSql(region: string, limit: number, cursor?: string): Sql[] {
+export function confirmsDueSql(region: string, limit: number, cursor?: string): Sql[] {
   const after = /^([0-9a-f]{32})\.(\d{1,5})\.(\d{1,3})$/.exec(cursor ?? `${"0".repeat(32)}.0.0`);
   if (after === null) throw new PortolanError("invalid", "the cursor is not one that this list gave; start again without it");
   const [, ip = "", port, proto] = after;

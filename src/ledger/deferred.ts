@@ -42,7 +42,7 @@ export async function runDeferred(database: Database, context: DeferredContext):
 }
 
 /** Confirms of a ripe probe: negative answers whose frontier overrules every sighting. What is not overruled now never will be. */
-const CONFIRM = `insert into confirm(ip, port, proto, probe) select distinct s.ip, s.port, s.proto, p.probe
+export const CONFIRM = `insert into confirm(ip, port, proto, probe) select distinct s.ip, s.port, s.proto, p.probe
   from probe q cross join probe_result p on p.probe = q.id cross join service s on s.ip = p.ip and s.port = p.port and s.proto = p.proto
   where q.id = unhex(?1) and q.done = 1 and p.answer in (1, 2)
     and not exists (select 1 from sighting g where g.ip = s.ip and g.port = s.port and g.proto = s.proto

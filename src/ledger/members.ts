@@ -31,7 +31,7 @@ export async function reassignable(database: Database, { home, limit }: { home: 
 }
 
 /** The statement of `reassignable`; exported for the test of its plan. A tile's members are those who had its shards at first. */
-const REASSIGNABLE = `select * from (select lower(hex(a.job)) as job, a.tile, a.shard, a.attempt, a.scanner, (
+export const REASSIGNABLE = `select * from (select lower(hex(a.job)) as job, a.tile, a.shard, a.attempt, a.scanner, (
       select json_group_array(json_array(original, region)) from (select o.original, m.region from assignment o
         cross join job_member m on m.job = o.job and m.scanner = o.original
         where o.job = a.job and o.tile = a.tile and o.original <> a.scanner and o.original not in (select scanner from scanner_away) order by o.shard)) as candidates

@@ -2,7 +2,11 @@ import { getTableConfig, type SQLiteTable } from "drizzle-orm/sqlite-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseRange } from "../../src/core/range.ts";
 import type { Sql } from "../../src/ledger/database.ts";
+import { WOULD_MISS } from "../../src/ledger/brake.ts";
+import { confirmsDueSql } from "../../src/ledger/confirms.ts";
+import { CONFIRM } from "../../src/ledger/deferred.ts";
 import { CLOSE } from "../../src/ledger/deferred-tile.ts";
+import { REASSIGNABLE } from "../../src/ledger/members.ts";
 import * as feed from "../../src/ledger/schema/feed.ts";
 import * as jobs from "../../src/ledger/schema/jobs.ts";
 import * as live from "../../src/ledger/schema/live.ts";
@@ -110,6 +114,24 @@ describe("the planner has no choice", () => {
     expect(lines).toContain("SEARCH s USING PRIMARY KEY (ip>? AND ip<?)");
     expect(lines).toContain("SEARCH a USING PRIMARY KEY (id=?)");
     expect(lines).not.toMatch(/SCAN/);
+  });
+
+  test("the brake counts, confirms apply and missing services are asked about by key, whatever the history", async () => {
+    const scans = async (statement: Sql): Promise<string[]> =>
+      (await plan(statement)).filter(
+        (line) => line.startsWith("SCAN") && !/CONSTANT|VIRTUAL|\(subquery|INDEX (?:service_missing|job_running)/.test(line),
+      );
+    expect(await scans({ sql: WOULD_MISS, args: ["00", 0] })).toEqual([]);
+    expect(await scans({ sql: CONFIRM, args: ["00"] })).toEqual([]);
+    // Scanners that are lost; and no more missing services than one page has (s), with the chains of each (c).
+    expect(new Set(await scans({ sql: REASSIGNABLE, args: ["eu", 9, 5] }))).toEqual(new Set(["SCAN l"]));
+    for (const statement of confirmsDueSql("eu", 10)) expect(["SCAN s", "SCAN c"]).toEqual(expect.arrayContaining(await scans(statement)));
+  });
+
+  test("a miss finds its verdict by keys alone", async () => {
+    const lines = await plan({ sql: "select state from verdict where ip = unhex(?1) and port = ?2 and proto = ?3", args: ["00", 1, 6] });
+    expect(lines.filter((line) => line.startsWith("SCAN") && !/^SCAN (?:c|CONSTANT ROW)$/.test(line))).toEqual([]);
+    expect(lines.join("\n")).not.toMatch(/AUTOMATIC/);
   });
 
   test("settling looks at unfinished tiles only", async () => {
