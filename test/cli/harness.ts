@@ -12,6 +12,8 @@ export type RunOptions = {
   readonly env?: Record<string, string>;
   readonly signal?: AbortSignal;
   readonly isTTY?: boolean;
+  /** Called wherever the command would pause; the default goes on at once. */
+  readonly sleep?: () => Promise<void>;
 };
 
 /** The command line against the real API in this process, in a folder of its own. */
@@ -45,7 +47,7 @@ export async function startTestCli(): Promise<TestCli> {
         return api.app.fetch(request);
       },
       now: () => api.store.clock.nowMs,
-      sleep: async () => undefined,
+      sleep: options.sleep ?? (async () => undefined),
       signal: options.signal ?? new AbortController().signal,
     };
     const exitCode = await run(typeof args === "string" ? args.split(" ") : args, io);

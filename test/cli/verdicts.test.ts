@@ -68,8 +68,14 @@ test("changes list what happened with its cause, by kind, and change ls is the s
 
 test("changes can be followed until Ctrl-C: each once, the oldest first", async () => {
   const interrupt = new AbortController();
-  setTimeout(() => interrupt.abort(), 300);
-  const ran = await cli.portolan("changes --follow --ndjson", { signal: interrupt.signal });
+  let pauses = 0;
+  // Several looks: a second one must not tell the same again.
+  const sleep = async (): Promise<void> => {
+    pauses += 1;
+    if (pauses === 3) interrupt.abort();
+  };
+  const ran = await cli.portolan("changes --follow --ndjson", { signal: interrupt.signal, sleep });
+  expect(pauses).toBe(3);
   const numbers = ran.stdout
     .trim()
     .split("\n")
