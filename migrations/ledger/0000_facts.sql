@@ -429,8 +429,8 @@ CREATE VIEW job_blocked AS SELECT * FROM (SELECT j.id, j.planned_at_ms, j.plan, 
   WHEN j.paused = 1 THEN 'paused by ' || coalesce((SELECT c.said_by FROM job_control c CROSS JOIN log l ON l.n = c.log
     WHERE c.job = j.id AND l.region = j.home ORDER BY c.stamp_ms DESC, c.rseq DESC, l.id LIMIT 1), '?')
   WHEN NOT EXISTS (SELECT 1 FROM assignment a INDEXED BY assignment_open WHERE a.job = j.id AND a.state = 0) THEN NULL
-  WHEN NOT EXISTS (SELECT 1 FROM assignment a INDEXED BY assignment_open WHERE a.job = j.id AND a.state = 0 AND a.attempt <= 5)
-    THEN 'every open shard was tried 5 times'
+  WHEN NOT EXISTS (SELECT 1 FROM assignment a INDEXED BY assignment_open WHERE a.job = j.id AND a.state = 0 AND a.attempt <= 20)
+    THEN 'every open shard was tried 20 times'
   WHEN NOT EXISTS (SELECT 1 FROM job_member m WHERE m.job = j.id AND m.scanner NOT IN (SELECT w.scanner FROM scanner_away w)
       AND EXISTS (SELECT 1 FROM assignment a INDEXED BY assignment_open WHERE a.job = j.id AND a.scanner = m.scanner AND a.state = 0))
     THEN 'no live scanner in group ' || j.scanner_group

@@ -4,6 +4,7 @@ import { PortolanError } from "../../src/core/errors.ts";
 import type { Assignment, AssignmentKey, JobSpec } from "../../src/core/messages/job.ts";
 import { formatPorts, protocolNumber } from "../../src/core/port.ts";
 import { rangesText } from "../../src/core/range.ts";
+import { tileSeed } from "../../src/core/seed.ts";
 import { tilingOf, type Tile, type Tiling } from "../../src/core/tile.ts";
 import type { Ledger } from "../../src/ledger/types.ts";
 
@@ -138,7 +139,7 @@ export function assignmentOf(job: JobFacts, key: AssignmentKey, to?: string): As
     ranges: rangesText(tile.ranges),
     ports: formatPorts(tile.ports),
     pairs: tile.pairs,
-    seed: spec.seed,
+    seed: tileSeed(spec.seed, key.tile),
     rateLimitPps: spec.rateLimitPps,
     retries: spec.retries,
     waitS: spec.waitS,

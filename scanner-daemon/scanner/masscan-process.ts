@@ -74,6 +74,7 @@ function newState(): State {
     stdoutEnded: false,
     lastLineWhole: false,
     linesRefused: 0,
+    firstRefused: null,
     waitedS: 0,
     pokes: 0,
     percent: 0,
@@ -123,10 +124,10 @@ async function readResults(child: ChildProcessWithoutNullStreams, state: State, 
   for await (const chunk of child.stdout as AsyncIterable<string>) {
     for (const line of cutter.push(chunk)) {
       const parsed = parseMasscanLine(line);
-      if (parsed.kind === "refused") state.linesRefused += 1;
+      if (parsed.kind === "refused") refuse(state, line, parsed.reason);
       if (parsed.kind !== "sighting") continue;
       if (!inTile(parsed.sighting)) {
-        state.linesRefused += 1;
+        refuse(state, line, "not in the tile");
         continue;
       }
       state.found += 1;
@@ -135,6 +136,11 @@ async function readResults(child: ChildProcessWithoutNullStreams, state: State, 
   }
   state.stdoutEnded = true;
   state.lastLineWhole = cutter.rest() === "";
+}
+
+function refuse(state: State, line: string, reason: string): void {
+  state.linesRefused += 1;
+  state.firstRefused ??= `${reason}: ${JSON.stringify(line.slice(0, 250))}`.slice(0, 400);
 }
 
 async function readNotices(child: ChildProcessWithoutNullStreams, state: State, input: RunInput): Promise<void> {

@@ -25,6 +25,7 @@ const NOT_RUN: Watched = {
   stdoutEnded: false,
   lastLineWhole: false,
   linesRefused: 0,
+  firstRefused: null,
   waitedS: 0,
   pokes: 0,
   percent: 0,

@@ -12,14 +12,14 @@ const GIVEN_ATTEMPT = `coalesce((select max(g.attempt) ${GIVEN}), 1)`;
 
 /**
  * Sets assignments to what the reports and reassignments about them say, whatever order they came in: complete by any good
- * report, else due as attempt (last failed one) + 1, after a wait that doubles from 2 s, or at once as the attempt that was
+ * report, else due as attempt (last failed one) + 1, after a wait that doubles from 2 s to 256 s, or at once as the attempt that was
  * last given to another member, if that is higher. A `where` follows.
  */
 export const REFOLD_ASSIGNMENTS = `update assignment set
   scanner = coalesce((select g.scanner ${GIVEN} order by g.attempt desc, g.rec limit 1), original),
   state = exists (select 1 ${OF_SHARD} and ${GOOD}),
   attempt = coalesce((select max(r.attempt) ${OF_SHARD} and ${GOOD}), max(coalesce((select max(r.attempt) + 1 ${OF_SHARD}), 1), ${GIVEN_ATTEMPT})),
-  retry_at_ms = coalesce((select iif(max(r.attempt) < ${GIVEN_ATTEMPT}, 0, max(r.stamp_ms) + 1000 * (1 << min(6, max(r.attempt)))) ${OF_SHARD}), 0),
+  retry_at_ms = coalesce((select iif(max(r.attempt) < ${GIVEN_ATTEMPT}, 0, max(r.stamp_ms) + 1000 * (1 << min(8, max(r.attempt)))) ${OF_SHARD}), 0),
   problem = (select r.problem ${OF_SHARD} and not (${GOOD}) order by r.attempt desc, r.id limit 1)`;
 
 /** A report, its parts by name, and what it does to its shard. Two reports of one key and run void each other's coverage. */

@@ -59,8 +59,8 @@ export type PeerItem = AcceptItem & { readonly acceptance: Acceptance; /** The r
 export const ACCEPT_ITEMS_MAX = 128;
 export const ACCEPT_SIGHTINGS_MAX = 40_000;
 
-/** How often a shard is tried before it is left to the deadline. */
-export const ATTEMPTS_MAX = 5;
+/** How often a shard is tried, in about an hour, before it is left to the deadline: what made it fail may pass. */
+export const ATTEMPTS_MAX = 20;
 
 export type LeaseRequest = { readonly holder: string; readonly nowMs: number; readonly ttlMs: number };
 export type Lease = { readonly epoch: number };

@@ -1,6 +1,6 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import type { Reassignment } from "../../src/core/messages/record.ts";
-import type { AcceptItem } from "../../src/ledger/types.ts";
+import { ATTEMPTS_MAX, type AcceptItem } from "../../src/ledger/types.ts";
 import {
   authorOf,
   itemOf,
@@ -221,8 +221,8 @@ describe("a job", () => {
 
   test("says that its open shards were all tried too often", async () => {
     const job = await keeper.plan({ scanners: ["scanner-1"], pairsMax: 1_000 });
-    for (let attempt = 1; attempt <= 5; attempt++)
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++)
       await keeper.accept(reportOf({ key: { job, tile: 0, shard: 1, attempt }, run: String(attempt), partial: true }));
-    expect(await keeper.ledger.blockedJobs()).toMatchObject([{ id: job, why: "every open shard was tried 5 times" }]);
+    expect(await keeper.ledger.blockedJobs()).toMatchObject([{ id: job, why: `every open shard was tried ${ATTEMPTS_MAX} times` }]);
   });
 });

@@ -25,6 +25,7 @@ function evidenceOf(engine: "masscan" | "connect", spec: JobSpec): Evidence {
     stdoutEnded: true,
     lastLineWhole: true,
     linesRefused: 0,
+    firstRefused: null,
     waitedS: spec.waitS,
     pokes: 0,
     effective: { ...shard, seed: spec.seed, rateLimitPps: spec.rateLimitPps, retries: spec.retries, version: "1.3.2" },

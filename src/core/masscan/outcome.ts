@@ -77,7 +77,10 @@ function judgeMasscan(evidence: MasscanEvidence, task: JudgedTask, wanted: Wante
       [evidence.errorLines.length === 0, `masscan said ${JSON.stringify(evidence.errorLines[0] ?? "").slice(0, 200)}`],
       [evidence.stdoutEnded, "masscan's output was not read to its end"],
       [evidence.lastLineWhole, "masscan's output ends within a line"],
-      [evidence.linesRefused === 0, `${evidence.linesRefused} lines of masscan's output were refused`],
+      [
+        evidence.linesRefused === 0,
+        `lines of masscan's output refused: ${evidence.linesRefused}, the first one ${evidence.firstRefused ?? "unknown"}`,
+      ],
       [
         evidence.waitedS >= task.waitS - WAIT_TOLERANCE_S,
         `masscan waited ${evidence.waitedS} s for late answers instead of ${task.waitS} s`,

@@ -51,6 +51,8 @@ export const masscanEvidenceSchema = z.strictObject({
   stdoutEnded: z.boolean(),
   lastLineWhole: z.boolean(),
   linesRefused: z.int().nonnegative(),
+  /** The first of them, and why it was refused; for people. */
+  firstRefused: z.string().max(400).nullable(),
   waitedS: z.number().nonnegative(),
   pokes: z.int().nonnegative(),
   effective: effectiveSchema.nullable(),

@@ -46,6 +46,7 @@ const complete: MasscanEvidence = {
   stdoutEnded: true,
   lastLineWhole: true,
   linesRefused: 0,
+  firstRefused: null,
   waitedS: 5,
   pokes: 0,
   effective,

@@ -45,7 +45,7 @@ describe("a masscan run", () => {
     ["ends before its wait", { masscan: { waits: null } }, /did not reach 100/],
     ["says FAIL and exits with 0", { masscan: { stderr: "FAIL: something" } }, /FAIL: something/],
     ["ends within a line", { masscan: { cut: 5 } }, /ends within a line/],
-    ["writes garbage", { masscan: { lines: "garbage\n" } }, /1 lines of masscan's output were refused/],
+    ["writes garbage", { masscan: { lines: "garbage\n" } }, /lines of masscan's output refused: 1, the first one no JSON/],
     ["is killed", { masscan: { killSelf: "SIGKILL" } }, /ended by SIGKILL/],
     ["crashes", { masscan: { killSelf: "SIGSEGV" } }, /ended by SIGSEGV/],
     ["would use another seed", { masscan: { echo: { seed: "8" } } }, /seed 8 instead of 7/],
@@ -85,6 +85,7 @@ describe("a masscan run", () => {
     const { input, evidence, outcome } = await run({ masscan: { sightings: 300 } }, { ranges: ["198.18.0.0/24"], pairs: 256 });
     expect(input.sightings).toHaveLength(256);
     expect(evidence.linesRefused).toBe(44);
+    expect(evidence.firstRefused).toMatch(/^[a-z ]+: ".+"$/);
     expect(outcome.kind).toBe("partial");
   });
 
