@@ -1,8 +1,8 @@
 /**
  * masscan's seed for one tile of a job: decimal, 1 to 2^64-1, a pure function of the job's seed and the tile.
- * masscan makes the cookie of a probe from its seed, and takes every answer with a fitting cookie for an answer to its own probe. When a run is
- * killed, its targets repeat their answers for about a minute; with one seed for the whole job, the next run of that scanner would take them for its own
- * although they lie outside its tile (seen: every further attempt was refused for minutes).
+ * masscan makes the cookie of a probe from its seed, both addresses and both ports, and takes every answer with a fitting cookie for one to its own
+ * probe. Its source port is drawn from the second in which it starts: when a run is killed and another of the same scanner starts in that second, the
+ * answers to the first one fit the second one too. With a seed for each tile, whatever fits lies in the tile.
  */
 export function tileSeed(seed: string, tile: number): string {
   // The finaliser of SplitMix64 over seed and tile: a bijection of the seed, so two jobs that differ still differ in each tile.

@@ -3,6 +3,7 @@ import { tilesOf } from "../../src/core/tile.ts";
 import { compareKeys, openKeys } from "../../src/local/lab/truth.ts";
 import { labTest, SMALL } from "./lab-test.ts";
 import { runBare } from "./masscan.ts";
+import { runJudged } from "./runner.ts";
 import { assignmentOf, jobOf } from "./specs.ts";
 
 labTest(
@@ -14,7 +15,7 @@ labTest(
       ports: lab.ports.join(),
       scanners: 2,
       pairsMax: null,
-      rateLimitPps: 5_000,
+      rateLimitPps: 2_000,
       seed: "7",
       waitS: 3,
     });
@@ -29,5 +30,24 @@ labTest(
     const truth = openKeys(lab.truth);
     expect(truth.size).toBe(860);
     expect(compareKeys(truth, found)).toEqual({ missed: [], extra: [] });
+  },
+);
+
+labTest(
+  "a service at an address that ends in zeros is found, and the run is complete: masscan may print 2001:db8:18:: as 2001:db8:18:",
+  SMALL,
+  async (lab) => {
+    const [place] = lab.scanners;
+    if (place === undefined) throw new Error("the lab has no scanner");
+    await lab.open([{ address: "2001:db8:18::", port: 22 }]);
+    const wish = { ports: "22", scanners: 1, pairsMax: null, rateLimitPps: 1_500, waitS: 3 };
+    for (const include of [["2001:db8:18::"], ["2001:db8:18::/124"]]) {
+      const spec = jobOf({ ...wish, include, seed: "7" });
+      const [tile] = tilesOf(spec);
+      if (tile === undefined) throw new Error("the job has no tile");
+      const { found, outcome } = await runJudged(place, assignmentOf(spec, tile, 1));
+      expect(outcome).toEqual({ kind: "complete" });
+      expect(found).toContain("2001:db8:18::\t22");
+    }
   },
 );

@@ -3,6 +3,7 @@ import { effectiveSchema } from "../messages/report.ts";
 import { formatPorts, parsePorts } from "../port.ts";
 import { parseRange, type AddressRange } from "../range.ts";
 import type { Sha256Hex } from "../statement.ts";
+import { wholeAddress } from "./address.ts";
 import { rangesDigest } from "./argv.ts";
 
 /** What masscan would do with its arguments, or why that cannot be told. */
@@ -18,7 +19,7 @@ export function parseEcho(text: string, options: { readonly version: string; rea
     for (const line of text.split("\n")) {
       const found = /^([a-z0-9-]+) = (.*)$/.exec(line);
       const [, name = "", value = ""] = found ?? [];
-      if (name === "range") ranges.push(parseRange(value.trim()));
+      if (name === "range") ranges.push(parseRange(value.trim().split("-").map(wholeAddress).join("-")));
       else if (name === "exclude") return problem("masscan excludes ranges of its own; remove them from its configuration");
       else if (name !== "") single.set(name, value.trim());
     }

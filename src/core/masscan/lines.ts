@@ -1,6 +1,7 @@
 import { parseAddress } from "../address.ts";
 import type { Sighting } from "../columns.ts";
 import type { Protocol } from "../port.ts";
+import { wholeAddress } from "./address.ts";
 
 /** Longest line that is looked at; masscan's own are below 300 characters without banners. */
 export const LINE_LENGTH_MAX = 128 * 1024;
@@ -91,7 +92,7 @@ function toSighting(fields: Record<string, unknown>): MasscanLine {
   if (typeof timestamp !== "string" || !/^\d{1,10}$/.test(timestamp) || Number(timestamp) > OBSERVED_AT_S_MAX)
     return refused("no timestamp");
   try {
-    const sighting = { address: parseAddress(ip), protocol, port, observedAtS: Number(timestamp) };
+    const sighting = { address: parseAddress(wholeAddress(ip)), protocol, port, observedAtS: Number(timestamp) };
     return status === "open" ? { kind: "sighting", sighting } : { kind: "closed" };
   } catch {
     return refused("no address");

@@ -11,6 +11,15 @@ function fixture(name: string): string {
   return readFileSync(new URL(`./fixtures/${name}`, import.meta.url), "utf8");
 }
 
+/** masscan shortens the first zeros, however few, and no others. */
+function printedByMasscan(groups: readonly number[]): string {
+  const first = groups.indexOf(0);
+  if (first < 0) return groups.map((one) => one.toString(16)).join(":");
+  const after = groups.findIndex((one, i) => i > first && one !== 0);
+  const [head, tail] = [groups.slice(0, first), after < 0 ? [] : groups.slice(after)];
+  return [head, tail].map((part) => part.map((one) => one.toString(16)).join(":")).join("::");
+}
+
 const ndjson = fixture("results.ndjson");
 
 describe("NDJSON lines", () => {
@@ -53,6 +62,24 @@ describe("NDJSON lines", () => {
     for (const change of bad) expect(parseMasscanLine(JSON.stringify({ ...good, ...change })).kind).toBe("refused");
     for (const text of ["[", "null", "[]", "3", "{", `{"a":"${"x".repeat(LINE_LENGTH_MAX)}"}`])
       expect(parseMasscanLine(text).kind).toBe("refused");
+  });
+
+  test("IPv6 addresses are read as masscan prints them, also when it leaves out the last colon of one that ends in zeros", () => {
+    const line = (ip: string): string =>
+      JSON.stringify({ ip, timestamp: "1795180784", port: 22, proto: "tcp", rec_type: "status", data: { status: "open" } });
+    const group = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 0xffff }));
+    fc.assert(
+      fc.property(fc.array(group, { minLength: 8, maxLength: 8 }), fc.nat({ max: 8 }), (drawn, zeros) => {
+        const groups = drawn.fill(0, 8 - zeros);
+        const text = printedByMasscan(groups);
+        const address = groups.reduce((sum, one) => (sum << 16n) | BigInt(one), 0n);
+        const sighting = { kind: "sighting", sighting: { address, protocol: "tcp", port: 22, observedAtS: 1_795_180_784 } };
+        expect(parseMasscanLine(line(text))).toEqual(sighting);
+        if (text.endsWith("::")) expect(parseMasscanLine(line(text.slice(0, -1)))).toEqual(sighting);
+      }),
+    );
+    for (const ip of ["", "2001:db8", "2001:db8::1:", "2001:db8:::", "198.18.0.1:", "1:2:3:4:5:6:7:8:"])
+      expect(parseMasscanLine(line(ip)).kind).toBe("refused");
   });
 
   test("no text and no JSON value throws", () => {
@@ -154,6 +181,13 @@ describe("echo", () => {
     });
     const ranges = ["198.18.0.1", "198.18.0.7-198.18.0.9", "2001:db8:18::1-2001:db8:18::9", "2001:db8:18::20"];
     expect(read.kind === "effective" && read.effective.rangesSha256).toBe(sha256Hex(ranges.join("\n")));
+  });
+
+  test("a range that ends in zeros is read whether or not masscan left out a last colon", () => {
+    const effective = (range: string): unknown => parseEcho(`${echo}\nrange = ${range}\n`, options);
+    expect(effective("2001:db8:19::")).toMatchObject({ kind: "effective" });
+    expect(effective("2001:db8:19:")).toEqual(effective("2001:db8:19::"));
+    expect(effective("2001:db8:19:-2001:db8:1a:")).toEqual(effective("2001:db8:19::-2001:db8:1a::"));
   });
 
   test("a missing value or an exclude of masscan's own is a problem, and no truncation throws", () => {
