@@ -6,6 +6,8 @@ import { LIVING, Region, type Name } from "./region.ts";
 
 /** The weakest policy that asks for a confirm at all. */
 const CONFIRM = { closeAfter: 1, confirm: true };
+const CANARIES = [22, 25, 443].map((port) => ({ address: "192.0.2.9", port }));
+const ANSWERED = { canariesBefore: { asked: 3, answered: 3 }, canariesAfter: { asked: 3, answered: 2 } };
 const TARGET = { address: "192.0.2.1", protocol: "tcp" as const, port: 80 };
 
 type Changes = {
@@ -32,6 +34,11 @@ const FAULTS: Readonly<Record<string, Changes>> = {
   "other targets than the order's": { order: { targets: [{ ...TARGET, port: 443 }] } },
   "one of two other scanners": { order: { basis: "others" } },
   "an order from before the miss": { order: { frontier: {} } },
+  "canaries that nobody asked": { order: { canaries: CANARIES } },
+  "canaries that fell silent": {
+    order: { canaries: CANARIES },
+    probe: { evidence: { ...ANSWERED, canariesAfter: { asked: 3, answered: 1 } } },
+  },
 };
 
 /** A service that a job missed must not be closed by a probe with one fault; one without a fault must close it. */
@@ -39,6 +46,7 @@ export const confirmationKiller: Killer = async (mutate) => {
   const database = openMemoryDatabase(mutate);
   try {
     await tell(database, "an honest probe", {}, "closed");
+    await tell(database, "an honest probe with canaries", { order: { canaries: CANARIES }, probe: { evidence: ANSWERED } }, "closed");
     for (const [name, changes] of Object.entries(FAULTS)) {
       await tell(database, name, changes, changes.answer === "open" ? "open" : "missing");
     }

@@ -22,7 +22,7 @@ export const ACCEPTANCE_MUTANTS: readonly Mutant[] = [
   outcome("error lines are ignored", "[evidence.errorLines.length === 0,", "[true,"),
   outcome("output may end early", "[evidence.stdoutEnded,", "[true,"),
   outcome("the last line may be cut", "[evidence.lastLineWhole,", "[true,"),
-  outcome("refused lines are ignored", "[evidence.linesRefused === 0,", "[true,"),
+  outcome("refused lines are ignored", "evidence.linesRefused === 0,", "true,"),
   outcome("the wait is ignored", "evidence.waitedS >= task.waitS", "evidence.waitedS >= -task.waitS"),
   outcome("offloads are ignored", "[evidence.offloadsOn.length === 0,", "[true,"),
   outcome("drops are ignored", "evidence.interfaceDrops <= dropsMax", "evidence.interfaceDrops >= 0"),
@@ -68,6 +68,8 @@ export const ACCEPTANCE_MUTANTS: readonly Mutant[] = [
   probe("an order may be another keeper's", "if (order.keeper !== deps.keeper)", "if (order.keeper === '')"),
   probe("results need not be the order's", "if (!answersAll(order, results))", "if (results.length === 0)"),
   probe("one connect is enough", "connects >= CONNECTS_MIN", "connects >= 1"),
+  probe("canaries of a confirm need not answer", "if (blindness !== undefined)", "if (blindness === '')"),
+  probe("canaries of a confirm need not be asked", "{ canaries: order.canaries ?? [] }", "{ canaries: [] }"),
   probe("a moment is enough", "endedAtMs - startedAtMs >= SPAN_MS", "endedAtMs - startedAtMs >= 0"),
   {
     ...probe("a probe may be another scanner's", "return statement.content.order.scanner;", 'return "gamma";'),

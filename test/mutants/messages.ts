@@ -3,6 +3,7 @@ import { rangesDigest } from "../../src/core/masscan/argv.ts";
 import type { AssignmentKey, JobSpec } from "../../src/core/messages/job.ts";
 import type { ConnectEvidence, Evidence, MasscanEvidence, Report } from "../../src/core/messages/report.ts";
 import { parseRange } from "../../src/core/range.ts";
+import { tileSeed } from "../../src/core/seed.ts";
 import { statementId } from "../../src/core/statement.ts";
 import { CONNECT_FAULTS, EFFECTIVE_FAULTS, MASSCAN_FAULTS } from "./faults.ts";
 import { columnsOf, type Name, type Sent } from "./region.ts";
@@ -28,7 +29,7 @@ function evidenceOf(engine: "masscan" | "connect", spec: JobSpec): Evidence {
     firstRefused: null,
     waitedS: spec.waitS,
     pokes: 0,
-    effective: { ...shard, seed: spec.seed, rateLimitPps: spec.rateLimitPps, retries: spec.retries, version: "1.3.2" },
+    effective: { ...shard, seed: tileSeed(spec.seed, 0), rateLimitPps: spec.rateLimitPps, retries: spec.retries, version: "1.3.2" },
     offloadsOn: [],
     interfaceDrops: 0,
     ...canaries,

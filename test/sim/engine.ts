@@ -50,6 +50,8 @@ export class Simulation {
   /** Grows out of everything that happened: equal for equal runs. */
   digest = 0;
   failure: string | null = null;
+  /** How often what is worth counting has happened. */
+  readonly counts = new Map<string, number>();
   readonly traced: boolean;
   crashRule: CrashRule = () => false;
   readonly #heap: Entry[] = [];
@@ -67,6 +69,10 @@ export class Simulation {
 
   note(text: string): void {
     if (this.traced) this.lines.push(`${(this.nowMs / 1_000).toFixed(3).padStart(9)}  ${text}`);
+  }
+
+  count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
   }
 
   /** The first failure ends the run. */
@@ -126,6 +132,7 @@ export class Simulation {
     if (!owner.alive) return true;
     if (!this.crashRule(owner, label, when)) return false;
     this.note(`${owner.name} dies ${when} ${label}`);
+    this.count("crashes within a step");
     this.kill(owner);
     return true;
   }
@@ -134,6 +141,17 @@ export class Simulation {
     if (!owner.alive) return;
     owner.alive = false;
     for (const act of owner.onDeath.splice(0)) act();
+  }
+
+  /** What a paused process has put off comes now, in its order. */
+  resume(owner: SimProcess): void {
+    const untilMs = owner.pausedUntilMs;
+    owner.pausedUntilMs = 0;
+    const isPutOff = (entry: Entry): boolean => entry.owner === owner && entry.atMs === untilMs;
+    const [putOff, others] = [this.#heap.filter(isPutOff), this.#heap.filter((entry) => !isPutOff(entry))];
+    this.#heap.splice(0);
+    for (const entry of putOff) entry.atMs = this.nowMs;
+    for (const entry of [...others, ...putOff]) this.#push(entry);
   }
 
   /** Runs until nothing is left before `untilMs`, `done` holds, or something failed. */

@@ -1,5 +1,9 @@
+import type { Ledger } from "../../src/ledger/types.ts";
 import type { FaultEvent } from "./scenario.ts";
 import type { World } from "./world.ts";
+
+/** Long enough that somebody is told lost also after the faults. */
+const RETURN_MS_MAX = 25_000;
 
 /** Lets things go wrong until the scenario's quiet time, and then puts everything right again. */
 export function startFaults(world: World): void {
@@ -19,6 +23,7 @@ export function startFaults(world: World): void {
     });
   };
   again();
+  if (scenario.releaseEveryMs !== null) releaseNowAndThen(world, scenario.releaseEveryMs);
   simulation.after(scenario.quietFromMs, null, "quiet", () => endFaults(world));
 }
 
@@ -30,9 +35,11 @@ function endFaults(world: World): void {
   world.registry.down = false;
   for (const host of [...world.scanners, ...world.keepers]) {
     Object.assign(host.place, { lieChance: 0, hangChance: 0, offloadsOn: false });
+    host.place.seeAgain();
     host.disk.full = false;
     host.skewMs = 0;
     host.thaw();
+    host.returnWithin(RETURN_MS_MAX);
   }
 }
 
@@ -40,8 +47,12 @@ function bringAbout(world: World, event: FaultEvent): void {
   const { simulation, server, ledger } = world;
   const { random } = simulation;
   const scanner = random.pick(world.scanners);
+  // Work that is broken off is worth more than a rest that is.
+  const busy = world.scanners.filter(({ place }) => place.isLooking());
+  const worker = busy.length === 0 ? scanner : random.pick(busy);
   const keeper = random.pick(world.keepers);
   const briefMs = simulation.between(100, 20_000);
+  simulation.count(event);
   switch (event) {
     case "kill-scanner":
     case "power-scanner":
@@ -49,7 +60,9 @@ function bringAbout(world: World, event: FaultEvent): void {
     case "stop-scanner":
       return scanner.stopInOrder();
     case "freeze-scanner":
-      return scanner.freeze(simulation.between(1_000, 60_000));
+      return worker.freeze(random.chance(0.3) ? briefMs : simulation.between(16_000, 90_000));
+    case "lose-scanner":
+      return worker.lose(simulation.between(15_000, 90_000));
     case "kill-keeper":
     case "power-keeper":
       return keeper.kill(event === "power-keeper");
@@ -69,8 +82,9 @@ function bringAbout(world: World, event: FaultEvent): void {
       return server.wipe();
     case "blind":
       simulation.note(`${scanner.name} is blind`);
-      scanner.place.blind = true;
-      return see(world, scanner, briefMs);
+      scanner.place.goBlind();
+      simulation.after(briefMs, null, "sight", () => scanner.place.seeAgain());
+      return;
     case "offloads":
       scanner.place.offloadsOn = true;
       simulation.after(2 * briefMs, null, "offloads off", () => void (scanner.place.offloadsOn = false));
@@ -84,35 +98,56 @@ function bringAbout(world: World, event: FaultEvent): void {
       world.registry.down = true;
       simulation.after(briefMs, null, "registry back", () => void (world.registry.down = false));
       return;
+    case "pause-job":
+      if (random.chance(0.5)) simulation.after(briefMs, null, "resume", () => command(world, "resume-job"));
+      return command(world, event);
     case "start-job":
     case "cancel-job":
+    case "resume-job":
+    case "release-tile":
       return command(world, event);
   }
 }
 
-/** A run that looked before and after cannot have been blind in between only: sight comes back between runs. */
-function see(world: World, scanner: World["scanners"][number], afterMs: number): void {
-  world.simulation.after(afterMs, null, "sight", () => {
-    if (scanner.place.probers > 0) return see(world, scanner, 500);
-    scanner.place.blind = false;
-    world.simulation.note(`${scanner.name} sees again`);
+/** An operator who believes what the brake holds. */
+function releaseNowAndThen(world: World, everyMs: number): void {
+  world.simulation.after(everyMs, null, "operator", () => {
+    command(world, "release-tile");
+    releaseNowAndThen(world, everyMs);
   });
 }
 
-function command(world: World, kind: "start-job" | "cancel-job"): void {
+type CommandEvent = "start-job" | "cancel-job" | "pause-job" | "resume-job" | "release-tile";
+
+function command(world: World, kind: CommandEvent): void {
   const { simulation, api } = world;
   const owner = api.process;
   if (owner === null) return;
   simulation.after(0, owner, kind, () => {
     const ledger = world.reader(owner);
     const send = async (): Promise<void> => {
-      const [running] = await ledger.runningJobs();
-      if (kind === "cancel-job" && running === undefined) return;
-      const plan = simulation.random.pick(world.registry.state.plans);
-      const body = kind === "start-job" ? { planId: plan.id } : { job: running?.id ?? "", reason: "asked for" };
+      const body = await bodyOf(world, ledger, kind);
+      // Jobs of the quiet time are left to themselves.
+      if (body === null || (kind !== "release-tile" && simulation.nowMs >= world.scenario.quietFromMs)) return;
       simulation.note(`the API asks for ${kind}`);
       await ledger.submitCommand(kind, body, { nowMs: Date.now() });
     };
     send().catch((error: unknown) => simulation.note(`the command could not be sent: ${String(error)}`));
   });
+}
+
+/** Null when there is nothing to ask for. */
+async function bodyOf({ simulation, registry }: World, ledger: Ledger, kind: CommandEvent): Promise<unknown> {
+  const { random } = simulation;
+  if (kind === "start-job") return { planId: random.pick(registry.state.plans).id };
+  const by = "an operator";
+  if (kind === "release-tile") {
+    const held = await ledger.heldTiles();
+    return held.length === 0 ? null : { job: random.pick(held).job, by };
+  }
+  const { items } = await ledger.listJobs({ state: "running" });
+  const running = items.filter(({ paused }) => (kind === "resume-job" ? paused : kind === "cancel-job" || !paused));
+  if (running.length === 0) return null;
+  const job = random.pick(running).id;
+  return kind === "cancel-job" ? { job, reason: "asked for" } : { job, by };
 }

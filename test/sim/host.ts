@@ -1,7 +1,9 @@
 import { Disk } from "./disk.ts";
-import type { Simulation, SimProcess } from "./engine.ts";
+import type { Simulation, SimProcess, Task } from "./engine.ts";
 import { Place } from "./place.ts";
 import type { Truth } from "./truth.ts";
+
+const RESTART_MS_MAX = 5_000;
 
 /** Starts the host's program; resolves with the way to stop it in order. */
 export type Main = (owner: SimProcess) => Promise<() => Promise<void>>;
@@ -15,7 +17,8 @@ export class Host {
   #process: SimProcess | null = null;
   #stop: (() => Promise<void>) | null = null;
   #powerFails = false;
-  restartMaxMs = 5_000;
+  #awayMs: number | null = null;
+  #starting: Task | null = null;
   readonly #simulation: Simulation;
   readonly #main: Main;
 
@@ -36,7 +39,7 @@ export class Host {
   }
 
   start(afterMs: number): void {
-    this.#simulation.after(afterMs, null, `start ${this.name}`, () => this.#run());
+    this.#starting = this.#simulation.after(afterMs, null, `start ${this.name}`, () => this.#run());
   }
 
   /** With a power failure the disk loses what was not synced. */
@@ -44,6 +47,14 @@ export class Host {
     if (this.#process === null) return;
     this.#powerFails = powerFails;
     this.#simulation.note(`${this.name} is killed${powerFails ? " by a power failure" : ""}`);
+    this.#simulation.kill(this.#process);
+  }
+
+  /** Gone, for so long that it is missed. */
+  lose(forMs: number): void {
+    if (this.#process === null) return;
+    this.#awayMs = forMs;
+    this.#simulation.note(`${this.name} is gone for ${Math.round(forMs / 1_000)} s`);
     this.#simulation.kill(this.#process);
   }
 
@@ -71,7 +82,14 @@ export class Host {
   }
 
   thaw(): void {
-    if (this.#process !== null) this.#process.pausedUntilMs = 0;
+    if (this.#process !== null) this.#simulation.resume(this.#process);
+  }
+
+  /** When it is gone, it comes back in a while. */
+  returnWithin(maxMs: number): void {
+    if (this.#process !== null) return;
+    this.#starting?.cancel();
+    this.start(this.#simulation.between(100, maxMs));
   }
 
   #run(): void {
@@ -108,6 +126,7 @@ export class Host {
     this.#stop = null;
     if (this.#powerFails || this.#simulation.random.chance(0.1)) this.disk.powerFailure(this.#simulation.random);
     this.#powerFails = false;
-    this.start(this.#simulation.between(100, this.restartMaxMs));
+    this.start(this.#awayMs ?? this.#simulation.between(100, RESTART_MS_MAX));
+    this.#awayMs = null;
   }
 }

@@ -1,7 +1,7 @@
 import type BetterSqlite3 from "better-sqlite3";
 import { PortolanError } from "../../src/core/errors.ts";
 import type { Durability } from "../../scanner-daemon/keeper/durability.ts";
-import type { Database, Sql, SqlRow } from "../../src/ledger/database.ts";
+import type { Database, Sql, SqlRow, SqlValue } from "../../src/ledger/database.ts";
 import { type MemoryDatabase, openMemoryDatabase } from "../ledger/memory-database.ts";
 import type { Simulation, SimProcess } from "./engine.ts";
 
@@ -76,10 +76,11 @@ export class LedgerServer {
   }
 
   /** For looking at it from outside: without time, without faults. */
-  read(sql: string): SqlRow[] {
+  read(sql: string, args: readonly SqlValue[] = []): SqlRow[] {
     const statement = looks.get(sql) ?? this.database.sqlite.prepare(sql);
     looks.set(sql, statement);
-    return statement.all() as SqlRow[];
+    const bound = args.length === 0 ? [] : [Object.fromEntries(args.map((value, index) => [String(index + 1), value]))];
+    return statement.all(...bound) as SqlRow[];
   }
 
   close(): void {

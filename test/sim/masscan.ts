@@ -32,6 +32,7 @@ export function masscanProgram(child: Child): void {
   if (child.argv.includes("--echo")) {
     // What it would do is decided here: a stubborn one stays so for the run that follows.
     child.owner.stubborn = place.isStubborn(child.simulation.random);
+    if (child.owner.stubborn) child.simulation.count("masscan is stubborn");
     child.say(echoText(child.owner.stubborn ? { ...wish, ratePps: wish.ratePps + 1 } : wish));
     child.exit(0);
     return;
@@ -109,6 +110,7 @@ class MasscanRun {
     simulation.note(
       `${this.#child.owner.name}: masscan ${this.#wish.shard}/${this.#wish.shards} begins${this.#lie === null ? "" : `, ${this.#lie}`}`,
     );
+    if (this.#lie !== null) simulation.count(`masscan is ${this.#lie}`);
     if (this.#lie === "failing") this.#child.warn("FAIL: failed to send\n");
     // A lie about the run comes true somewhere within it.
     const liesAt = random.below(BATCHES);

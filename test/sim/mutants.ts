@@ -2,11 +2,16 @@
 export type Edit = { readonly file: string; readonly from: string; readonly to: string };
 
 /** A mistake in the product that the simulation has to find. Where one rule guards another, both are broken. */
-export type Mutant = { readonly name: string; readonly edits: readonly Edit[] };
+export type Mutant = {
+  readonly name: string;
+  readonly edits: readonly Edit[];
+  /** It cannot show under the weakest policy. */ readonly needsConfirm?: true;
+};
 
 const OUTCOME = "src/core/masscan/outcome.ts";
 const DEFERRED = "src/ledger/deferred-tile.ts";
 const WORK = "src/ledger/work.ts";
+const REPORT = "src/ledger/project-report.ts";
 const SETTLE = "src/ledger/settle.ts";
 
 function condition(name: string, ...edits: readonly (readonly [from: string, to: string])[]): Mutant {
@@ -34,7 +39,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "partial-reports-count",
     edits: [
-      { file: "src/ledger/project-report.ts", from: 'outcome.kind === "complete" ? 1 : 0', to: "1" },
+      { file: REPORT, from: 'outcome.kind === "complete" ? 1 : 0', to: "1" },
       { file: "src/core/verdict/coverage.ts", from: '|| outcome.kind !== "complete"', to: "" },
     ],
   },
@@ -109,6 +114,43 @@ export const MUTANTS: readonly Mutant[] = [
         to: 'own.kind === "complete" ? own : report.outcome',
       },
     ],
+  },
+  { name: "held-tiles-count", edits: [{ file: REPORT, from: "unhex(?1)), 0, 5) where true", to: "unhex(?1)), 0, 0) where true" }] },
+  { name: "brake-never-holds", edits: [{ file: "src/core/verdict/brake.ts", from: "missed >= MISSED_MIN &&", to: "missed > 1e9 &&" }] },
+  {
+    name: "next-job-never-agrees",
+    edits: [
+      {
+        file: "scanner-daemon/keeper/brake.ts",
+        from: "return part * 100 >= whole * AGREED_PERCENT_MIN",
+        to: "return part < 0 && whole < 0",
+      },
+    ],
+  },
+  {
+    name: "confirms-not-needed",
+    needsConfirm: true,
+    edits: [
+      { file: "migrations/ledger/0000_facts.sql", from: "WHEN m.confirm = 0 THEN m.enough", to: "WHEN true THEN m.enough" },
+      { file: "src/core/verdict/fold.ts", from: "return !confirm || isConfirmed(", to: "return !confirm || true || isConfirmed(" },
+    ],
+  },
+  {
+    name: "confirms-take-one-connect",
+    needsConfirm: true,
+    edits: [
+      { file: "scanner-daemon/scanner/look-connect.ts", from: "const ROUNDS = 3;", to: "const ROUNDS = 1;" },
+      {
+        file: "scanner-daemon/keeper/check-probe.ts",
+        from: "connects >= CONNECTS_MIN && endedAtMs - startedAtMs >= SPAN_MS",
+        to: "connects >= 1",
+      },
+    ],
+  },
+  {
+    name: "confirms-are-not-ordered",
+    needsConfirm: true,
+    edits: [{ file: "scanner-daemon/keeper/confirms.ts", from: "if (due.length === 0) {", to: "if (due.length >= 0) {" }],
   },
   {
     name: "nothing-is-closed",

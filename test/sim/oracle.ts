@@ -5,6 +5,7 @@ import { protocolNumber } from "../../src/core/port.ts";
 import { chainHash } from "../../src/core/statement.ts";
 import { foldVerdicts } from "../../src/core/verdict/fold.ts";
 import type { Sql, SqlRow } from "../../src/ledger/database.ts";
+import { CloseWatch } from "./close-watch.ts";
 import type { Disk } from "./disk.ts";
 import { readRecords, type StoredRecord } from "./records.ts";
 import { type Spot, spotText } from "./truth.ts";
@@ -15,15 +16,15 @@ const STATES = ["open", "missing", "closed"];
 /** Watches a world: what it says about the network against the truth, and what it promised against what it keeps. */
 export class Oracle {
   readonly receipts: Receipt[] = [];
-  /** Verdicts of "closed" that were given and were right. */
-  closed = 0;
   readonly #world: World;
   /** When this simulation saw a job planned. */
   readonly #plannedAtMs = new Map<string, number>();
   readonly #judged = new Set<string>();
+  readonly #watch: CloseWatch;
 
   constructor(world: World) {
     this.#world = world;
+    this.#watch = new CloseWatch(world);
     world.ledger.onWrite = (statements) => this.#onWrite(statements);
     world.server.onReply = ({ subject }, reply) => {
       if (!subject.startsWith("reports.")) return;
@@ -45,6 +46,7 @@ export class Oracle {
       if (twice !== undefined) simulation.fail(`two jobs of plan ${String(twice["plan"])} run at one time`);
     }
     if (statements.some(({ sql }) => sql.includes("into miss("))) this.#judgeMisses();
+    this.#watch.onWrite(statements);
   }
 
   #judgeMisses(): void {
@@ -64,7 +66,6 @@ export class Oracle {
     }
     for (const row of ledger.read("select lower(hex(ip)) as ip, port from service where state = 2")) {
       const spot = spotOf(row);
-      this.closed += 1;
       if (truth.isOpenThroughout(spot, 0, simulation.nowMs)) simulation.fail(`${spotText(spot)} is shown closed and was open all the time`);
     }
   }

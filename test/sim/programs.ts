@@ -24,10 +24,10 @@ function ethtoolProgram(child: Child): void {
 /** Answers out of the truth, as the real prober does out of the network. */
 function proberProgram(child: Child): void {
   const { place } = child.owner;
-  place.probers += 1;
+  place.proberStarts();
   let counted = true;
   const leave = (): void => {
-    if (counted) place.probers -= 1;
+    if (counted) place.proberEnds();
     counted = false;
   };
   child.owner.onDeath.push(leave);
@@ -53,13 +53,18 @@ function proberProgram(child: Child): void {
   });
 }
 
+const CANARIES_PPS = 100;
+const CONFIRMS_PPS = 50;
+
 function connect(child: Child, request: ProberRequest & { op: "connect" }, reply: (answer: ProberReply) => void): void {
   const { simulation, owner } = child;
   const { place } = owner;
   const { random } = simulation;
   // A check of canaries goes the way that it goes: lies are about the work.
-  const isWork = request.ratePps !== 100;
-  const lie = isWork && place.nextLie(random) === "erring";
+  const isWork = request.ratePps !== CANARIES_PPS;
+  // A confirm is rare, so it goes wrong more often.
+  const lie = isWork && (request.ratePps === CONFIRMS_PPS ? random.chance(place.lieChance) : place.isErring(random));
+  if (lie) simulation.count("connects err");
   if (lie && random.chance(0.5)) {
     child.after(simulation.between(1, 2_000), () => child.exit(null, "SIGKILL"));
     return;

@@ -1,6 +1,6 @@
 import { type Random } from "../ledger/history.ts";
 import { type Lie, LIES } from "./place.ts";
-import type { Spot } from "./truth.ts";
+import type { Outage, Spot } from "./truth.ts";
 
 /** Faults that a driver brings about from time to time. */
 export const EVENTS = [
@@ -8,6 +8,7 @@ export const EVENTS = [
   "power-scanner",
   "stop-scanner",
   "freeze-scanner",
+  "lose-scanner",
   "kill-keeper",
   "power-keeper",
   "stop-keeper",
@@ -22,6 +23,9 @@ export const EVENTS = [
   "registry",
   "start-job",
   "cancel-job",
+  "pause-job",
+  "resume-job",
+  "release-tile",
 ] as const;
 export type FaultEvent = (typeof EVENTS)[number];
 
@@ -43,11 +47,15 @@ export type Scenario = {
   readonly keepers: readonly string[];
   readonly plans: readonly ScenarioPlan[];
   readonly spots: readonly Spot[];
+  /** Most of the network fails at one moment, and may come back: the brake has to stop that. */
+  readonly outage: Outage | null;
   readonly canaries: readonly Spot[];
   readonly deadlineS: number;
   readonly waitS: number;
   readonly tickMs: number;
   readonly leaseTtlMs: number;
+  /** How often an operator releases what is held; null: never, so that the next job has to. */
+  readonly releaseEveryMs: number | null;
   /** Faults come until then; afterwards everything works and nothing opens or closes any more. */
   readonly quietFromMs: number;
   readonly events: readonly FaultEvent[];
@@ -66,25 +74,32 @@ export type Scenario = {
 };
 
 const ADDRESSES = 8;
+/** Enough for the brake, which lets pass what misses fewer than 20. */
+const ADDRESSES_WIDE = 40;
 const CANARIES: readonly Spot[] = [1, 2, 3].map((last) => ({ address: `198.51.100.${last}`, port: 443 }));
 
 /** What one seed looks like. Each kind of fault is left out in many seeds, so that others are not hidden behind it. */
 export function scenarioOf(seed: number, random: Random, weakest: boolean): Scenario {
   const sometimes = (value: number): number => (random.chance(0.5) ? value : 0);
   const ports = random.pick([[80], [80, 443], [22, 80, 443]]);
-  const spots = Array.from({ length: ADDRESSES }, (_, index) => ports.map((port) => ({ address: `192.0.2.${index + 1}`, port }))).flat();
+  const quietFromMs = 1_000 * (80 + random.below(160));
+  const isWide = random.chance(0.25);
+  const addresses = isWide ? ADDRESSES_WIDE : ADDRESSES;
+  const spots = Array.from({ length: addresses }, (_, index) => ports.map((port) => ({ address: `192.0.2.${index + 1}`, port }))).flat();
   return {
     seed,
-    scanners: ["s1", "s2", "s3"].slice(0, 1 + random.below(3)),
+    scanners: ["s1", "s2", "s3"].slice(0, random.pick([1, 2, 3, 3])),
     keepers: random.chance(0.35) ? ["k1", "k2"] : ["k1"],
-    plans: plansOf(random, ports, weakest),
+    plans: isWide ? [wholePlan(random, { addresses, ports, weakest })] : plansOf(random, { addresses, ports, weakest }),
     spots,
+    outage: isWide ? outageOf(random, quietFromMs) : null,
     canaries: CANARIES,
     deadlineS: 120 + random.below(80),
     waitS: 3,
     tickMs: random.pick([2_000, 6_000]),
     leaseTtlMs: random.pick([6_000, 15_000]),
-    quietFromMs: 1_000 * (80 + random.below(160)),
+    releaseEveryMs: isWide && random.chance(0.4) ? 4_000 + random.below(10_000) : null,
+    quietFromMs,
     events: EVENTS.filter(() => random.chance(0.5)),
     eventEveryMs: random.pick([5_000, 15_000, 40_000]),
     crashChance: sometimes(random.pick([0.0003, 0.002])),
@@ -100,16 +115,30 @@ export function scenarioOf(seed: number, random: Random, weakest: boolean): Scen
   };
 }
 
-function plansOf(random: Random, ports: readonly number[], weakest: boolean): ScenarioPlan[] {
-  const one = (): ScenarioPlan => ({
+/** It begins when most has been seen, so that there is something to miss. */
+function outageOf(random: Random, quietFromMs: number): Outage {
+  const fromMs = quietFromMs * (0.4 + random.below(55) / 100);
+  const toMs = random.chance(0.4) ? Math.min(quietFromMs, fromMs + 10_000 + random.below(60_000)) : null;
+  return { fromMs, toMs };
+}
+
+type Network = { readonly addresses: number; readonly ports: readonly number[]; readonly weakest: boolean };
+
+function wholePlan(random: Random, { addresses, ports, weakest }: Network): ScenarioPlan {
+  const pairs = addresses * ports.length;
+  return {
     engine: random.chance(0.65) ? "masscan" : "connect",
-    ranges: random.pick([["192.0.2.1-192.0.2.8"], ["192.0.2.1-192.0.2.4"], ["192.0.2.3-192.0.2.8"]]),
+    ranges: [`192.0.2.1-192.0.2.${addresses}`],
     ports: ports.join(","),
-    pairsMax: random.pick([Math.ceil((ADDRESSES * ports.length) / 3), Math.ceil((ADDRESSES * ports.length) / 2), 100]),
+    pairsMax: random.pick([Math.ceil(pairs / 3), Math.ceil(pairs / 2), 1_000]),
     closeAfter: weakest ? 1 : random.pick([1, 1, 2, 3]),
-    confirm: false,
+    confirm: !weakest && random.chance(0.5),
     intervalS: 15 + random.below(30),
-  });
-  const whole = { ...one(), ranges: ["192.0.2.1-192.0.2.8"] };
-  return random.chance(0.3) ? [whole, one()] : [whole];
+  };
+}
+
+function plansOf(random: Random, network: Network): ScenarioPlan[] {
+  const whole = wholePlan(random, network);
+  const ranges = random.pick([["192.0.2.1-192.0.2.8"], ["192.0.2.1-192.0.2.4"], ["192.0.2.3-192.0.2.8"]]);
+  return random.chance(0.3) ? [whole, { ...wholePlan(random, network), ranges }] : [whole];
 }

@@ -3,6 +3,9 @@ import type { Random } from "../ledger/history.ts";
 /** One (address, TCP port) of the simulated network. */
 export type Spot = { readonly address: string; readonly port: number };
 
+/** From when to when, both in ms; null: it never ends. */
+export type Outage = { readonly fromMs: number; readonly toMs: number | null };
+
 type Life = {
   readonly spot: Spot;
   readonly openAtFirst: boolean;
@@ -44,11 +47,16 @@ export function spotText({ address, port }: Spot): string {
   return `${address}:${port}`;
 }
 
-/** Lives of all spots: half of them never change, and nothing changes after `quietFromMs`. */
-export function livesOf(random: Random, spots: readonly Spot[], quietFromMs: number): Life[] {
+/** Lives of all spots: half of them never change, and nothing changes after `quietFromMs`. An outage takes most of the rest. */
+export function livesOf(random: Random, spots: readonly Spot[], { quietFromMs, outage }: LivesSetting): Life[] {
   return spots.map((spot) => {
+    if (outage !== null && random.chance(0.85)) {
+      return { spot, openAtFirst: random.chance(0.95), flipsMs: outage.toMs === null ? [outage.fromMs] : [outage.fromMs, outage.toMs] };
+    }
     const flips = random.chance(0.45) ? 1 + random.below(3) : 0;
     const flipsMs = Array.from({ length: flips }, () => random.below(quietFromMs)).toSorted((a, b) => a - b);
     return { spot, openAtFirst: random.chance(0.7), flipsMs };
   });
 }
+
+type LivesSetting = { readonly quietFromMs: number; readonly outage: Outage | null };

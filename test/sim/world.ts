@@ -36,7 +36,7 @@ export class World {
     this.scenario = scenario;
     const { random } = simulation;
     this.truth = new Truth([
-      ...livesOf(random, scenario.spots, scenario.quietFromMs),
+      ...livesOf(random, scenario.spots, scenario),
       ...scenario.canaries.map((spot) => ({ spot, openAtFirst: true, flipsMs: [] })),
     ]);
     this.server = new SimulatedServer(simulation);
