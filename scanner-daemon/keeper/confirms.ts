@@ -2,18 +2,21 @@ import { publicKeyOf, signText } from "../../src/bus/keys.node.ts";
 import { scannerScanSubject } from "../../src/bus/names.ts";
 import { parseAddress } from "../../src/core/address.ts";
 import type { Engine, Frontier } from "../../src/core/messages/common.ts";
-import { confirmReplySchema, type ConfirmOrder, type Probe } from "../../src/core/messages/probe.ts";
+import type { Canary } from "../../src/core/messages/job.ts";
+import { confirmReplySchema, type ConfirmOrder, type Probe, type ServiceRef } from "../../src/core/messages/probe.ts";
 import { containsPort, parsePorts } from "../../src/core/port.ts";
 import { containsAddress, normaliseRanges, parseRange } from "../../src/core/range.ts";
 import { confirmOrderSignedText } from "../../src/core/statement.ts";
 import type { ConfirmDue } from "../../src/ledger/keeper-types.ts";
 import type { Exclusion } from "../../src/registry/types.ts";
 import { errorText } from "../log.ts";
+import { createCanaries } from "./confirm-canaries.ts";
 import { chooseScanners } from "./confirm-choice.ts";
-import { createConfirmState, keyOfTarget } from "./confirm-state.ts";
+import { type ConfirmState, createConfirmState, keyOfTarget } from "./confirm-state.ts";
 import type { KeeperDeps } from "./deps.ts";
-import type { Live } from "./live.ts";
+import { SCANNER_LOST_MS, type Live } from "./live.ts";
 import type { Snapshots } from "./snapshot.ts";
+import type { Specs } from "./specs.ts";
 
 /** Orders probes for what would be closed if this region confirmed it. */
 export type Confirms = {
@@ -35,8 +38,8 @@ const ROUND_EVERY_MS = 1_000;
 const ORDERS_PER_ROUND_MAX = 16;
 const REQUEST_TIMEOUT_MS = 3_000;
 
-type Services = { readonly live: Live; readonly snapshots: Snapshots };
-type Target = { readonly due: ConfirmDue; readonly key: string };
+type Services = { readonly live: Live; readonly snapshots: Snapshots; readonly specs: Specs };
+type Target = { readonly due: ConfirmDue; readonly key: string; readonly isAloneInVain: boolean };
 type Draft = {
   readonly scanner: string;
   readonly job: string;
@@ -46,27 +49,13 @@ type Draft = {
 };
 
 /** Makes the part of one keeper that orders confirms from the scanners of its own region. */
-export function createConfirms(deps: KeeperDeps, { live, snapshots }: Services): Confirms {
+export function createConfirms(deps: KeeperDeps, { live, snapshots, specs }: Services): Confirms {
   const state = createConfirmState(deps.monotonicMs);
-  const keeper = publicKeyOf(deps.seed);
   const budget = createBudget(deps.monotonicMs);
+  const askable = createCanaries(specs);
   let roundAtMs = -Infinity;
   let cursor: string | null = null;
-  /** Requests on their way, by scanner: one that does not answer must not hold up the keeper's rounds. */
-  const sending = new Map<string, number>();
-  const send = async (draft: Draft, frontier: Frontier): Promise<void> => {
-    const order = orderOf(deps, keeper, draft, frontier);
-    for (const { key } of draft.targets) state.ask(key, draft.scanner, draft.engine);
-    sending.set(draft.scanner, (sending.get(draft.scanner) ?? 0) + 1);
-    const problem = await request(deps, order);
-    const left = (sending.get(draft.scanner) ?? 1) - 1;
-    if (left > 0) sending.set(draft.scanner, left);
-    else sending.delete(draft.scanner);
-    if (problem === null) return;
-    deps.log.info(`scanner "${draft.scanner}" does not take a confirm order: ${problem}`, { targets: draft.targets.length });
-    for (const { key } of draft.targets) state.fail(key, draft.scanner);
-    state.free(draft.scanner);
-  };
+  const sender = createSender(deps, state);
   return {
     run: async () => {
       if (deps.monotonicMs() - roundAtMs < ROUND_EVERY_MS) return;
@@ -83,16 +72,21 @@ export function createConfirms(deps: KeeperDeps, { live, snapshots }: Services):
       // After the misses were read and before the first connect: so it holds the missing job's tile-completes.
       const frontier = await deps.ledger.frontier();
       const isExcluded = excluder(snapshot.exclusions);
-      const allowed = due.filter((one) => !isExcluded(one));
+      const canaries = await askable(due, isExcluded);
+      const allowed = due.filter((one) => !isExcluded(one) && canaries.has(one.job));
       const ours = new Set(snapshot.scanners.filter((one) => one.region === deps.region && one.enabled).map((one) => one.name));
-      const able = (engine: Engine): string[] =>
-        [...ours].filter((name) => live.isLive(name) && live.engines(name).includes(engine) && !sending.has(name));
-      const { drafts, isCut } = draftOrders({ due: allowed, room, able, state });
+      const { drafts, isCut } = draftOrders({
+        due: allowed,
+        room,
+        able: (engine) => [...ours].filter((name) => live.isLive(name) && live.engines(name).includes(engine)),
+        isSettling: [...ours].some((name) => !live.isLive(name) && live.silentMs(name) < SCANNER_LOST_MS),
+        isSending: sender.isSending,
+        state,
+      });
       // What found no room comes first the next time.
       if (!isCut) cursor = page.next;
       for (const draft of drafts) budget.spend(draft.targets.length);
-      // It never rejects, and ends by its time-out.
-      for (const draft of drafts) void send(draft, frontier);
+      for (const draft of drafts) void sender.send(draft, canaries.get(draft.job) ?? [], frontier);
     },
     heard: (probe) => {
       const { scanner, engine } = probe.order;
@@ -100,8 +94,39 @@ export function createConfirms(deps: KeeperDeps, { live, snapshots }: Services):
       for (const result of probe.results) {
         const key = keyOfTarget({ ...result, job: probe.order.job });
         if (result.answer === "error") state.fail(key, scanner);
-        else state.forget(key, scanner);
+        else state.answered(key, scanner);
       }
+    },
+  };
+}
+
+type Sender = {
+  /** Orders, and takes back what was not taken. Never rejects, and ends by its time-out. */
+  send(draft: Draft, canaries: readonly Canary[], frontier: Frontier): Promise<void>;
+  isSending(scanner: string): boolean;
+};
+
+function createSender(deps: KeeperDeps, state: ConfirmState): Sender {
+  const keeper = publicKeyOf(deps.seed);
+  /** Requests on their way, by scanner: one that does not answer must not hold up the keeper's rounds. */
+  const sending = new Map<string, number>();
+  return {
+    isSending: (scanner) => sending.has(scanner),
+    send: async (draft, canaries, frontier) => {
+      const { scanner, targets } = draft;
+      const order = orderOf(deps, keeper, draft, canaries, frontier);
+      const vain = targets.filter(({ isAloneInVain }) => isAloneInVain).length;
+      if (vain > 0) deps.log.info(`scanner "${scanner}" confirms alone: no other scanner gave a usable answer`, { targets: vain });
+      for (const { key } of targets) state.ask(key, scanner, draft.engine);
+      sending.set(scanner, (sending.get(scanner) ?? 0) + 1);
+      const problem = await request(deps, order);
+      const left = (sending.get(scanner) ?? 1) - 1;
+      if (left > 0) sending.set(scanner, left);
+      else sending.delete(scanner);
+      if (problem === null) return;
+      deps.log.info(`scanner "${scanner}" does not take a confirm order: ${problem}`, { targets: targets.length });
+      for (const { key } of targets) state.fail(key, scanner);
+      state.free(scanner);
     },
   };
 }
@@ -125,11 +150,14 @@ type DraftInput = {
   readonly due: readonly ConfirmDue[];
   readonly room: number;
   readonly able: (engine: Engine) => string[];
-  readonly state: ReturnType<typeof createConfirmState>;
+  readonly isSettling: boolean;
+  /** Whether a request to this scanner is on its way. */
+  readonly isSending: (scanner: string) => boolean;
+  readonly state: ConfirmState;
 };
 
 /** Orders for what may be asked now: one for each scanner, job and basis; with masscan one port each, and one order at a time. */
-function draftOrders({ due, room, able, state }: DraftInput): { drafts: Draft[]; isCut: boolean } {
+function draftOrders({ due, room, able, isSettling, isSending, state }: DraftInput): { drafts: Draft[]; isCut: boolean } {
   const drafts = new Map<string, Draft>();
   const scanners = { connect: able("connect"), masscan: able("masscan") };
   const runsMasscan = new Map<string, string>();
@@ -138,16 +166,18 @@ function draftOrders({ due, room, able, state }: DraftInput): { drafts: Draft[];
     const engine: Engine = one.protocol === "tcp" ? "connect" : "masscan";
     const key = keyOfTarget(one);
     const sighter = one.sighters[0] ?? null;
-    const choice = chooseScanners({ sighter, confirmedBy: one.confirmedBy, able: scanners[engine], asked: state.asked(key) });
+    if (state.isFull(key)) continue;
+    const { confirmedBy } = one;
+    const choice = chooseScanners({ sighter, confirmedBy, able: scanners[engine], isSettling, asked: state.asked(key) });
     for (const scanner of choice.scanners) {
-      if (!state.mayAsk(key, scanner) || (engine === "masscan" && state.isBusy(scanner))) continue;
+      if (isSending(scanner) || !state.mayAsk(key, scanner) || (engine === "masscan" && state.isBusy(scanner))) continue;
       if (left <= 0) return { drafts: [...drafts.values()], isCut: true };
       const name = `${scanner} ${one.job} ${choice.basis} ${engine === "masscan" ? `${one.protocol} ${one.port}` : ""}`;
       if (engine === "masscan" && (runsMasscan.get(scanner) ?? name) !== name) continue;
       if (!drafts.has(name) && drafts.size >= ORDERS_PER_ROUND_MAX) continue;
       if (engine === "masscan") runsMasscan.set(scanner, name);
       const draft = drafts.get(name) ?? { scanner, job: one.job, basis: choice.basis, engine, targets: [] };
-      draft.targets.push({ due: one, key });
+      draft.targets.push({ due: one, key, isAloneInVain: choice.isAloneInVain });
       drafts.set(name, draft);
       left -= 1;
     }
@@ -156,7 +186,7 @@ function draftOrders({ due, room, able, state }: DraftInput): { drafts: Draft[];
 }
 
 /** What must not be probed is not confirmed either: it stays missing. */
-function excluder(exclusions: readonly Exclusion[]): (due: ConfirmDue) => boolean {
+function excluder(exclusions: readonly Exclusion[]): (target: ServiceRef) => boolean {
   const parsed = exclusions.map(({ ranges, ports }) => ({
     ranges: normaliseRanges(ranges.map(parseRange)),
     ports: ports === null ? null : parsePorts(ports),
@@ -167,7 +197,7 @@ function excluder(exclusions: readonly Exclusion[]): (due: ConfirmDue) => boolea
   };
 }
 
-function orderOf(deps: KeeperDeps, keeper: string, draft: Draft, frontier: Frontier): ConfirmOrder {
+function orderOf(deps: KeeperDeps, keeper: string, draft: Draft, canaries: readonly Canary[], frontier: Frontier): ConfirmOrder {
   const unsigned = {
     version: 1 as const,
     id: Buffer.from(deps.randomBytes(16)).toString("hex"),
@@ -178,6 +208,7 @@ function orderOf(deps: KeeperDeps, keeper: string, draft: Draft, frontier: Front
     engine: draft.engine,
     frontier,
     targets: draft.targets.map(({ due: { address, protocol, port } }) => ({ address, protocol, port })),
+    ...(canaries.length === 0 ? {} : { canaries: [...canaries] }),
     orderedAtMs: deps.nowMs(),
     keeper,
   };

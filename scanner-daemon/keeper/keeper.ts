@@ -113,7 +113,7 @@ function assemble(deps: KeeperDeps) {
   const isOurs = (name: string): boolean =>
     scanners()?.some((scanner) => scanner.name === name && scanner.region === deps.region && scanner.enabled) ?? false;
   const live = createLive({ ...deps, isOurs });
-  const confirms = createConfirms(deps, { live, snapshots });
+  const confirms = createConfirms(deps, { live, snapshots, specs });
   const ingest = createIngest({
     ...deps,
     keeper: publicKeyOf(deps.seed),

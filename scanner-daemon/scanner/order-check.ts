@@ -25,6 +25,9 @@ export function checkOrder(data: Uint8Array, rules: ClaimRules): CheckedOrder {
       if ((protocol === "tcp") !== (order.engine === "connect")) return refused(`${protocol} cannot be probed by engine ${order.engine}`);
       if (port === 0) return refused("port 0 cannot be probed");
     }
+    for (const { address } of order.canaries ?? []) {
+      if (formatAddress(parseAddress(address)) !== address) return refused(`canary "${address}" is not in canonical spelling`);
+    }
     const distinct = new Set(order.targets.map(({ address, protocol, port }) => `${address} ${protocol} ${port}`));
     return distinct.size === order.targets.length ? { kind: "order", order } : refused("it names a target twice");
   } catch (error) {

@@ -9,6 +9,7 @@ import type { ConfirmOrder, ConfirmReply, Probe } from "../../src/core/messages/
 import { errorText, type Log } from "../log.ts";
 import type { ClaimRules } from "./claims.ts";
 import type { Launch } from "./launch.ts";
+import { lookBetweenCanaries, type TimedLook } from "./look-canaries.ts";
 import { lookByConnect } from "./look-connect.ts";
 import { lookByMasscan } from "./look-masscan.ts";
 import { checkOrder } from "./order-check.ts";
@@ -126,32 +127,34 @@ async function carryOut(desk: Desk, order: ConfirmOrder): Promise<void> {
 }
 
 async function look(desk: Desk, order: ConfirmOrder): Promise<Probe> {
-  const { how, adapter, nowMs, pace, stopping } = desk;
-  const signal = stopping.signal;
-  let startedAtMs = 0;
-  let beganAtMs = 0;
-  const begin = (): void => {
-    startedAtMs = nowMs();
-    beganAtMs = performance.now();
-  };
-  const byMasscan = async (): Promise<Probe["results"]> => {
-    begin();
-    const version = desk.readiness()?.masscanVersion;
-    const masscanFamily = version === null || version === undefined ? (TESTED_FAMILIES[0] ?? "1.3") : versionFamily(version);
-    const directory = join(desk.directory, "looks", order.id);
-    return lookByMasscan({ how, adapter, order, directory, masscanFamily, newSeed, nowMs, signal, timing: pace.run });
-  };
-  let results: Probe["results"];
+  const between = (act: () => Promise<Probe["results"]>): ReturnType<typeof lookBetweenCanaries> =>
+    lookBetweenCanaries(desk.prober, order.canaries ?? [], () => timed(desk, act));
   if (order.engine === "connect") {
-    begin();
-    results = await desk.prober.use((prober) => lookByConnect({ prober, targets: order.targets, everyMs: pace.lookEveryMs, signal }));
-  } else {
-    const turn = desk.masscan.then(byMasscan);
-    desk.masscan = turn.catch(() => undefined);
-    results = await turn;
+    const { pace, stopping } = desk;
+    const looked = await between(() =>
+      desk.prober.use((prober) => lookByConnect({ prober, targets: order.targets, everyMs: pace.lookEveryMs, signal: stopping.signal })),
+    );
+    return { version: 1, order, ...looked };
   }
-  // Their difference is a time that no step of the clock can alter.
-  return { version: 1, order, results, startedAtMs, endedAtMs: startedAtMs + Math.round(performance.now() - beganAtMs) };
+  const turn = desk.masscan.then(() => between(() => runLook(desk, order)));
+  desk.masscan = turn.catch(() => undefined);
+  return { version: 1, order, ...(await turn) };
+}
+
+/** The end is counted from the beginning by a clock that no step of the other one can alter. */
+async function timed({ nowMs }: Desk, act: () => Promise<Probe["results"]>): Promise<TimedLook> {
+  const startedAtMs = nowMs();
+  const beganAtMs = performance.now();
+  const results = await act();
+  return { results, startedAtMs, endedAtMs: startedAtMs + Math.round(performance.now() - beganAtMs) };
+}
+
+function runLook(desk: Desk, order: ConfirmOrder): Promise<Probe["results"]> {
+  const { how, adapter, nowMs, pace, stopping } = desk;
+  const version = desk.readiness()?.masscanVersion;
+  const masscanFamily = version === null || version === undefined ? (TESTED_FAMILIES[0] ?? "1.3") : versionFamily(version);
+  const directory = join(desk.directory, "looks", order.id);
+  return lookByMasscan({ how, adapter, order, directory, masscanFamily, newSeed, nowMs, signal: stopping.signal, timing: pace.run });
 }
 
 function newSeed(): string {

@@ -21,7 +21,7 @@ import { ProblemPage } from "./pages/problem.tsx";
 import { ServicesPage } from "./pages/services.tsx";
 import { WhyPage } from "./pages/why.tsx";
 import { paths, safeNext } from "./paths.ts";
-import { readPlans, readSurroundings, type WebLedger, type WebRegistry } from "./readers.ts";
+import { readPlans, readScannersSeen, readSurroundings, type WebLedger, type WebRegistry } from "./readers.ts";
 import { endSession, isSameOrigin, sessionToken, setPageHeaders, startSession } from "./security.ts";
 
 export type WebDeps = {
@@ -144,8 +144,10 @@ async function whyPage(c: Context, deps: WebDeps): Promise<Response> {
   const certificate = await deps.ledger.why({ address, port, protocol });
   if (certificate === null)
     throw new PortolanError("not-found", `Nobody ever saw ${port}/${protocol} open at ${address}, so there is no verdict to explain.`);
+  const frame = frameOf(c, deps);
+  const scanners = certificate.verdict === "missing" ? await readScannersSeen({ ...deps, nowMs: frame.nowMs }) : [];
   setPageHeaders(c);
-  return c.html(<WhyPage frame={frameOf(c, deps)} certificate={certificate} />);
+  return c.html(<WhyPage frame={frame} certificate={certificate} scanners={scanners} />);
 }
 
 async function changesPage(c: Context, deps: WebDeps): Promise<Response> {

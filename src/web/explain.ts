@@ -1,6 +1,7 @@
 import type { Certificate, CertificateRecord } from "../core/certificate/schema.ts";
 import type { JobSpec } from "../core/messages/job.ts";
 import { formatCount, plural } from "./format.ts";
+import { confirmObstacles, type ScannerSeen } from "./vantage.ts";
 
 /** Who said that it was open, the newest word of each log. `atMs`: when the region's keeper took it down. */
 export type ExplainedSighting = {
@@ -47,15 +48,19 @@ export type Explanation = {
   readonly confirms: readonly ExplainedConfirm[];
 };
 
-/** Says why, from the certificate alone. It does not check it: that is `checkCertificate`. */
-export function explain(certificate: Certificate): Explanation {
+/**
+ * Says why, from the certificate alone. It does not check it: that is `checkCertificate`. From `scanners` follows only who cannot be
+ * asked for a confirming probe at the moment.
+ */
+export function explain(certificate: Certificate, scanners: readonly ScannerSeen[] = []): Explanation {
   const records = new Map(certificate.records.map((record) => [record.id, record]));
   const sightings = sightingsOf(certificate, records).toSorted((a, b) => b.atMs - a.atMs);
   const misses = missesOf(certificate, records).toSorted((a, b) => a.plannedAtMs - b.plannedAtMs);
   const confirms = confirmsOf(certificate, records).toSorted((a, b) => a.atMs - b.atMs);
   const last = misses.at(-1);
   const spec = last === undefined ? null : jobOf(records, last.job);
-  return { verdict: verdictOf(certificate, misses), rules: rulesOf(certificate, spec, sightings, misses), sightings, misses, confirms };
+  const rules = rulesOf(certificate, spec, { sightings, misses, scanners });
+  return { verdict: verdictOf(certificate, misses), rules, sightings, misses, confirms };
 }
 
 type Records = ReadonlyMap<string, CertificateRecord>;
@@ -79,17 +84,15 @@ function verdictOf({ verdict }: Certificate, misses: readonly ExplainedMiss[]): 
 function rulesOf(
   certificate: Certificate,
   spec: JobSpec | null,
-  sightings: readonly ExplainedSighting[],
-  misses: readonly ExplainedMiss[],
+  { sightings, misses, scanners }: Pick<Explanation, "sightings" | "misses"> & { readonly scanners: readonly ScannerSeen[] },
 ): string[] {
   if (spec === null) return ["Only a complete look at its whole tile, planned after the last sighting, can count against it."];
   const { closeAfter, confirm } = spec.policy;
   const asked = `Plan ${spec.plan.name} asks for ${plural(closeAfter, "such look")} in sequence${confirm ? ", and for a confirming probe" : ", and for no confirming probe"}.`;
   const seenIn = [...new Set(sightings.map(({ region }) => region))].filter((region) => spec.regions.includes(region));
+  const due = seenIn.length > 0 ? seenIn : [spec.home];
   const regions = confirm
-    ? [
-        `The probe ${certificate.verdict === "closed" ? "was" : "is"} due from ${(seenIn.length > 0 ? seenIn : [spec.home]).join(" and ")}: where own scanners have seen it.`,
-      ]
+    ? [`The probe ${certificate.verdict === "closed" ? "was" : "is"} due from ${due.join(" and ")}: where own scanners have seen it.`]
     : [];
   if (certificate.verdict === "closed") return [asked, ...regions];
   const lacking =
@@ -98,7 +101,8 @@ function rulesOf(
       : confirm
         ? "The looks are there; what is lacking is a confirming probe, or looks that were planned one after the other."
         : "The looks are not in sequence: each has to be planned after the one before was complete.";
-  return [asked, ...regions, lacking];
+  const obstacles = confirm && misses.length >= closeAfter ? confirmObstacles(certificate, due, scanners) : [];
+  return [asked, ...regions, lacking, ...obstacles];
 }
 
 function sightingsOf({ sightings, regions }: Certificate, records: Records): ExplainedSighting[] {

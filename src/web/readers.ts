@@ -1,5 +1,6 @@
 import type { LedgerReader } from "../ledger/types.ts";
 import type { RegistryState } from "../registry/types.ts";
+import type { ScannerSeen } from "./vantage.ts";
 
 /** The queries of the ledger that pages ask. */
 export type WebLedger = Pick<
@@ -49,6 +50,20 @@ export type Surroundings = {
 };
 
 const AWAKE_MS = 30_000;
+
+/** A keeper asks a scanner nothing of which it has heard nothing for so long. */
+const SILENT_AFTER_MS = 15_000;
+
+/** Registered scanners and whether they are heard here; none when the registry does not answer. */
+export async function readScannersSeen(deps: { ledger: WebLedger; registry: WebRegistry; nowMs: number }): Promise<ScannerSeen[]> {
+  const [state, beats] = await Promise.all([deps.registry.state().catch(() => null), deps.ledger.scanners()]);
+  const heard = new Map(beats.map((beat) => [beat.scanner, beat]));
+  return (state?.scanners ?? []).map(({ name, region, enabled }) => {
+    const beat = heard.get(name);
+    const live = beat === undefined ? null : { silent: deps.nowMs - beat.receivedAtMs > SILENT_AFTER_MS, engines: beat.engines };
+    return { name, region, enabled, live };
+  });
+}
 
 /** Asks ledger and registry at once. Null when the registry does not answer: the findings are worth showing without it. */
 export async function readSurroundings(deps: { ledger: WebLedger; registry: WebRegistry; nowMs: number }): Promise<Surroundings | null> {

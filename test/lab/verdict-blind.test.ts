@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import { httpDatabase } from "../../src/ledger/database.ts";
 import { awaitScanners } from "../../src/local/demo/stage.ts";
 import { openKeys, pairOf } from "../../src/local/lab/truth.ts";
 import { SMALL } from "./lab-test.ts";
@@ -78,4 +79,52 @@ regionTest(
       (keys) => keys.join() === truth.join(),
     );
   },
+);
+
+regionTest(
+  "a scanner that goes blind between a job and its confirm closes nothing: its canaries fall silent too",
+  { ...SMALL, open4: 60, filtered4: 100, open6: 0 },
+  async (world) => {
+    const { lab, ledger, keysIn, nft, region } = world;
+    const truth = [...openKeys(lab.truth)].toSorted();
+    const canaries = truth.slice(0, 3).map(pairOf);
+    await world.addPlan({ name: "canaries", ranges: [RANGE], ports: lab.ports, group: "@all", engine: "connect", confirm: true, canaries });
+    await world.runJob("canaries");
+    await awaitThat(
+      "the register that equals the truth",
+      () => keysIn(["open"]),
+      (keys) => keys.join() === truth.join(),
+    );
+
+    // Gone for a moment, in which a job misses them; they are back before the confirm has looked three times.
+    const away = truth.slice(10, 15);
+    await lab.close(away.map(pairOf));
+    await world.runJob("canaries");
+    await nft(`add table inet blind
+add chain inet blind out { type filter hook output priority 0; }
+add rule inet blind out ip daddr ${lab.links[0]?.scannerIpv4 ?? ""} meta l4proto tcp drop
+`);
+    await lab.open(away.map(pairOf));
+    const database = httpDatabase({ url: region.ledgerUrl });
+    try {
+      const errors = async (): Promise<number> => {
+        const [rows] = await database.batch([{ sql: "select count(*) as n from probe_result where answer = 3" }], "read");
+        return Number(rows?.[0]?.["n"]);
+      };
+      await awaitThat("a confirm that its scanner knows to be blind", errors, (count) => count >= away.length);
+    } finally {
+      database.close();
+    }
+    expect(await keysIn(["missing"])).toEqual(away);
+    await nft("delete table inet blind\n");
+    await awaitThat(
+      "the register that equals the truth again",
+      () => keysIn(["open"]),
+      (keys) => keys.join() === truth.join(),
+      120_000,
+    );
+    const { items } = await ledger.listChanges({ first: "oldest", kinds: ["closed"] });
+    expect(items, "not even for a moment").toEqual([]);
+  },
+  300_000,
 );

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { openKeys } from "../../src/local/lab/truth.ts";
+import { openKeys, pairOf } from "../../src/local/lab/truth.ts";
 import { SMALL } from "./lab-test.ts";
 import { awaitThat, regionTest } from "./verdict-region.ts";
 
@@ -62,4 +62,49 @@ add rule inet vantage in ip saddr ${lab.links[1]?.scannerIpv4 ?? ""} ip daddr ${
     const { items } = await ledger.listChanges({ first: "oldest", kinds: ["closed"] });
     expect(items, "not even for a moment").toEqual([]);
   },
+);
+
+regionTest(
+  "with two scanners, a network that begins to filter the one that scans it closes nothing that lives, and all that is dead",
+  { ...SMALL, scanners: 2, prefix4: 22, open4: 400, filtered4: 100, open6: 0, ports: [22, 80, 443] },
+  async (world) => {
+    const { lab, ledger, keysIn, nft } = world;
+    const truth = [...openKeys(lab.truth)].toSorted();
+    await world.addGroup("first", ["s1"]);
+    await world.addPlan({ name: "by-s1", ranges: lab.ranges, ports: lab.ports, group: "first", closeAfter: 1, confirm: true });
+    await world.runJob("by-s1");
+    await awaitThat(
+      "the register that equals the truth",
+      () => keysIn(["open"]),
+      (keys) => keys.join() === truth.join(),
+    );
+
+    await nft(`add table inet vantage
+add chain inet vantage in { type filter hook prerouting priority -290; }
+add rule inet vantage in ip saddr ${lab.links[0]?.scannerIpv4 ?? ""} ip daddr ${FILTERED} drop
+`);
+    const hidden = await keysIn(["open"], FILTERED);
+    const elsewhere = truth.filter((key) => !hidden.includes(key));
+    const gone = [...hidden.slice(0, 5), ...elsewhere.slice(0, 5)].toSorted();
+    await lab.close(gone.map(pairOf));
+    const missed = new Set([...hidden, ...gone]);
+    expect(missed.size).toBeGreaterThan(50);
+    await world.runJob("by-s1");
+    // Scanner s1 saw them last and hears nothing now; scanner s2 does.
+    await awaitThat(
+      "a confirm or a sighting of everything that was missed",
+      async () => [await ledger.listChanges({ first: "oldest", kinds: ["missing"], limit: 1_000 }), await keysIn(["missing"])] as const,
+      ([{ items }, missing]) => items.length >= missed.size && missing.length === 0,
+    );
+    expect(await keysIn(["closed"])).toEqual(gone);
+    expect(await keysIn(["open"])).toEqual(truth.filter((key) => !gone.includes(key)));
+    const { items } = await ledger.listChanges({ first: "oldest", kinds: ["closed"], limit: 1_000 });
+    const closed = items.map(({ address, port }) => `${address}\t${port}`);
+    expect(closed.toSorted(), "nothing else was closed even for a moment").toEqual(gone);
+    const wrong = closed.filter((key) => !gone.includes(key)).length;
+    console.log(
+      `services of ${FILTERED} that one of two scanners lost: ${hidden.length}; closed wrongly: ${wrong}; dead ones closed: ${gone.length}`,
+    );
+  },
+  300_000,
 );

@@ -1,7 +1,8 @@
 import { PortolanError } from "../../core/errors.ts";
 import { explain, type Explanation } from "../../web/explain.ts";
 import { formatUtc, plural, shortId } from "../../web/format.ts";
-import { bodyOf } from "../client.ts";
+import type { ScannerSeen } from "../../web/vantage.ts";
+import { allRows, bodyOf } from "../client.ts";
 import type { Context } from "../context.ts";
 import { EXIT } from "../io.ts";
 
@@ -20,9 +21,16 @@ export async function showWhy(context: Context, address: string, portText: strin
   const param = { address, protocol: protocolOf(match[2]), port: match[1] ?? "" };
   const certificate = await bodyOf(context.api().v1.services[":address"][":protocol"][":port"].why.$get({ param }));
   const { service } = certificate;
-  context.output.one(certificate, [`${service.address} ${service.port}/${service.protocol}`, ...linesOf(explain(certificate))]);
+  const scanners = certificate.verdict === "missing" && context.output.format === "table" ? await scannersOf(context) : [];
+  context.output.one(certificate, [`${service.address} ${service.port}/${service.protocol}`, ...linesOf(explain(certificate, scanners))]);
   context.output.note(`The whole evidence: portolan service why ${service.address} ${service.port}/${service.protocol} --json`);
   return EXIT.ok;
+}
+
+/** Who is heard where; nobody when that cannot be told: the verdict is worth showing without it. */
+async function scannersOf(context: Context): Promise<readonly ScannerSeen[]> {
+  const { scanners } = context.api().v1;
+  return allRows((cursor) => bodyOf(scanners.$get({ query: cursor === undefined ? {} : { cursor } }))).catch(() => []);
 }
 
 function protocolOf(text: string | undefined): "tcp" | "udp" | "sctp" {
@@ -48,7 +56,7 @@ function linesOf({ verdict, rules, sightings, misses, confirms }: Explanation): 
     ...(confirms.length === 0 ? [] : ["", "Confirmed by"]),
     ...confirms.map(
       ({ scanner, region, basis, answer, connects, atMs }) =>
-        `  ${formatUtc(atMs)}  ${scanner} (${region}): ${answer} in ${plural(connects, "try", "tries")}, ${basis === "sighter" ? "the last one to have seen it" : "as another scanner"}`,
+        `  ${formatUtc(atMs)}  ${scanner} (${region}): ${answer} in ${plural(connects, "try", "tries")}, ${basis === "sighter" ? "the last one to have seen it" : "as one of two"}`,
     ),
   ];
 }

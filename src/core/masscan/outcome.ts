@@ -1,5 +1,5 @@
 import type { Assignment } from "../messages/job.ts";
-import type { ConnectEvidence, Effective, Evidence, MasscanEvidence, Outcome } from "../messages/report.ts";
+import type { CanaryEvidence, ConnectEvidence, Effective, Evidence, MasscanEvidence, Outcome } from "../messages/report.ts";
 import { formatPorts, parsePorts } from "../port.ts";
 import type { Sha256Hex } from "../statement.ts";
 import { assignmentRanges, rangesDigest } from "./argv.ts";
@@ -52,7 +52,7 @@ function judged(evidence: Evidence, task: JudgedTask, sha256: Sha256Hex): string
     if (evidence.engine !== task.engine) return [`ran with engine ${evidence.engine} instead of ${task.engine}`];
     const wanted = wantedOf(task, sha256);
     const own = evidence.engine === "masscan" ? judgeMasscan(evidence, task, wanted) : judgeConnect(evidence, task, wanted);
-    return [...own, ...judgeCanaries(evidence, task)];
+    return [...own, ...canaryProblems(evidence, task)];
   } catch (error) {
     return [`the evidence cannot be judged: ${error instanceof Error ? error.message : String(error)}`];
   }
@@ -142,7 +142,11 @@ export function connectShardPairs(task: Pick<Assignment, "key" | "shardCount" | 
   return Math.max(0, Math.ceil((task.pairs - (task.key.shard - 1)) / task.shardCount));
 }
 
-function judgeCanaries(evidence: Evidence, task: JudgedTask): string[] {
+/**
+ * Why the silence of a run or of a confirm look says nothing: unless a majority of its canaries answered both before and after it,
+ * its scanner may be blind. Empty when they did, and when there are no canaries.
+ */
+export function canaryProblems(evidence: CanaryEvidence, task: Pick<Assignment, "canaries">): string[] {
   const rounds = [
     ["before", evidence.canariesBefore],
     ["after", evidence.canariesAfter],

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { formatAddress, parseAddress } from "../address.ts";
+import { canarySchema } from "./job.ts";
 import { digestSchema, engineSchema, frontierSchema, nameSchema, orderIdSchema, publicKeySchema, timeMsSchema } from "./common.ts";
+import { canaryEvidenceSchema } from "./report.ts";
 
 /** Targets of one order, results of one probe. */
 const CONFIRM_TARGETS_MAX = 1_000;
@@ -33,12 +35,17 @@ export const confirmOrderSchema = z.strictObject({
   /** The missing job that the confirm is wanted for. */
   job: digestSchema,
   scanner: nameSchema,
-  /** `sighter`: this scanner was the last of its region to see the targets, so it alone confirms. `others`: two different scanners have to. */
+  /**
+   * `sighter`: this scanner was the last of its region to see the targets, and no other one could be asked, so it alone
+   * confirms. `others`: two different scanners have to; the last one to see the targets may be one of them.
+   */
   basis: z.enum(["sighter", "others"]),
   /** `masscan` for UDP: a run of just these pairs. */
   engine: engineSchema,
   frontier: frontierSchema,
   targets: z.array(serviceRefSchema).min(1).max(CONFIRM_TARGETS_MAX),
+  /** Canaries of the missing job, asked before and after the look; absent when it has none. */
+  canaries: z.array(canarySchema).min(1).max(16).optional(),
   orderedAtMs: timeMsSchema,
   /** Public key of the keeper, and its signature over `confirmOrderSignedText`, base64url. */
   keeper: publicKeySchema,
@@ -58,6 +65,9 @@ export const probeSchema = z.strictObject({
     .array(serviceRefSchema.extend({ answer: probeAnswerSchema, connects: z.int().nonnegative() }))
     .min(1)
     .max(CONFIRM_TARGETS_MAX),
+  /** How the order's canaries answered; absent when it has none. Where no majority did, nothing is said to be closed or filtered. */
+  evidence: canaryEvidenceSchema.optional(),
+  /** Of the look itself, without its canaries. */
   startedAtMs: timeMsSchema,
   endedAtMs: timeMsSchema,
 });

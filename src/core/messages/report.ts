@@ -22,6 +22,10 @@ export const PAYLOAD_BYTES_MAX = 512 * 1024;
 /** Answers of the configured canaries to one round of checks. */
 const canaryRoundSchema = z.strictObject({ asked: z.int().nonnegative(), answered: z.int().nonnegative() });
 
+/** Both rounds of one look: whether the scanner could hear answers when it began and when it ended. */
+export const canaryEvidenceSchema = z.strictObject({ canariesBefore: canaryRoundSchema, canariesAfter: canaryRoundSchema });
+export type CanaryEvidence = z.infer<typeof canaryEvidenceSchema>;
+
 /** What masscan itself said it would do (`--echo`): has to equal the assignment. */
 export const effectiveSchema = z.strictObject({
   seed: seedSchema,

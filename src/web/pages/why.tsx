@@ -6,13 +6,14 @@ import { Page, type Frame } from "../layout.tsx";
 import { Command, State } from "../parts.tsx";
 import { paths } from "../paths.ts";
 import { serviceName } from "../service-names.ts";
+import type { ScannerSeen } from "../vantage.ts";
 
-export type WhyPageProps = { readonly frame: Frame; readonly certificate: Certificate };
+export type WhyPageProps = { readonly frame: Frame; readonly certificate: Certificate; readonly scanners: readonly ScannerSeen[] };
 
 /** A verdict and everything that it rests on, in the order in which it came about. */
-export function WhyPage({ frame, certificate }: WhyPageProps) {
+export function WhyPage({ frame, certificate, scanners }: WhyPageProps) {
   const { address, protocol, port } = certificate.service;
-  const { verdict, rules, sightings, misses, confirms } = explain(certificate);
+  const { verdict, rules, sightings, misses, confirms } = explain(certificate, scanners);
   const name = serviceName(protocol, port);
   const portText = `${port}/${protocol}`;
   return (
@@ -101,8 +102,7 @@ function Confirmed({ confirm }: { readonly confirm: ExplainedConfirm }) {
       <h2>A probe confirmed it</h2>
       <p>
         <Moment timeMs={atMs} /> <strong>{scanner}</strong> in {region}: {answer} in {plural(connects, "try", "tries")},{" "}
-        {basis === "sighter" ? "asked because it was the last one to have seen it" : "asked in place of the one that had seen it"}.{" "}
-        <RecordId id={record} />
+        {basis === "sighter" ? "asked because it was the last one to have seen it" : "asked as one of two"}. <RecordId id={record} />
       </p>
     </li>
   );

@@ -1,4 +1,5 @@
-// Stands in for the prober: never touches a network. FAKE_PROBER (JSON): view, canaries (answers, one letter each), pokeFile.
+// Stands in for the prober: never touches a network. FAKE_PROBER (JSON): view, canaries (answers, one letter each),
+// ports (for a port, the letters of its answers one after the other; the last one stays), pokeFile.
 import { writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 
@@ -13,6 +14,7 @@ const view = {
   ...how.view,
 };
 let looks = 0;
+const asked = {};
 const answer = (reply) => process.stdout.write(`${JSON.stringify(reply)}\n`);
 createInterface({ input: process.stdin })
   .on("line", (line) => {
@@ -24,7 +26,13 @@ createInterface({ input: process.stdin })
       if (how.pokeFile) writeFileSync(how.pokeFile, "");
       answer({ id, op, sent: true });
     } else {
-      const answers = (how.canaries ?? "o".repeat(pairs.length)).slice(0, pairs.length);
+      const letterOf = ([, port], index) => {
+        const letters = how.ports?.[port];
+        if (letters === undefined) return (how.canaries ?? "o".repeat(pairs.length))[index];
+        asked[port] = (asked[port] ?? 0) + 1;
+        return letters[Math.min(asked[port], letters.length) - 1];
+      };
+      const answers = pairs.map(letterOf).join("");
       answer({ id, op, answers, tries: pairs.length, error: null });
     }
   })
