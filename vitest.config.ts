@@ -8,7 +8,7 @@ const LANES = {
 };
 
 /** Limits against hanging, not against being slow: a busy machine must not fail a test. */
-const shared = { testTimeout: 180_000, hookTimeout: 180_000, pool: "forks" as const };
+const shared = { testTimeout: 180_000, hookTimeout: 180_000, expect: { poll: { timeout: 60_000 } }, pool: "forks" as const };
 
 export default defineConfig({
   test: {

@@ -45,7 +45,7 @@ async function project(files: Files): Promise<string> {
 
 function run(root: string, tool: string, args: readonly string[]): Promise<Outcome> {
   return new Promise((resolve) => {
-    execFile(join(ROOT, "node_modules/.bin", tool), [...args], { cwd: root, timeout: 60_000 }, (error, stdout, stderr) => {
+    execFile(join(ROOT, "node_modules/.bin", tool), [...args], { cwd: root, timeout: 170_000 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === "number" ? error.code : 1;
       resolve({ code, output: stdout + stderr });
     });

@@ -106,7 +106,7 @@ describe("whatever a caller sends", () => {
       { numRuns: 3_000 },
     );
     expect(api.bugs).toEqual([]);
-  }, 60_000);
+  });
 
   test("in a body, the answer is never a 5xx and nothing is half-written", async () => {
     const json = fc.oneof(fc.json({ maxDepth: 2 }), fc.string({ maxLength: 60 }));
@@ -127,7 +127,7 @@ describe("whatever a caller sends", () => {
     expect(api.bugs).toEqual([]);
     const state = await api.store.registry.state();
     for (const plan of state.plans) expect(state.rangeGroups.map((group) => group.name)).toEqual(expect.arrayContaining([...plan.include]));
-  }, 60_000);
+  });
 
   test("as a length of time, it is seconds or refused", () => {
     expect([parseDuration("6h"), parseDuration("1h30m"), parseDuration("90s"), parseDuration(60), parseDuration("1w")]).toEqual([

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 /** Waits until `look` gives something else than null, undefined or false; fails with `what` after the deadline. */
-export async function until<T>(what: string, look: () => T | Promise<T>, deadlineMs = 10_000): Promise<NonNullable<Exclude<T, false>>> {
+export async function until<T>(what: string, look: () => T | Promise<T>, deadlineMs = 60_000): Promise<NonNullable<Exclude<T, false>>> {
   const end = performance.now() + deadlineMs;
   for (;;) {
     const found = await look();

@@ -7,7 +7,7 @@ import { connectNats } from "../../src/bus/nats.ts";
 import { startNats, type LocalNats } from "../../src/local/nats.ts";
 
 /** Short, so that tests can wait for it. */
-export const ACK_WAIT_MS = 1_000;
+export const ACK_WAIT_MS = 2_000;
 export const REGION = "eu";
 
 /** A message server that a test may break. */

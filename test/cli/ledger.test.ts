@@ -32,7 +32,7 @@ test("verify replays a ledger's records beside it, says that the register is equ
   expect(different.exitCode).toBe(1);
   expect(different.stdout).toMatch(/differs: [0-9a-f]{24}c0000202\/443\/6/);
   expect(different.stderr).toContain("portolan ledger rebuild --yes");
-}, 60_000);
+});
 
 test("verify without an address, or where nobody answers, says what to give or check", async () => {
   expect(await cli.portolan("ledger verify")).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("--ledger-url") });

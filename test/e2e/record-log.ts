@@ -5,6 +5,8 @@ export type RecordLog = {
   /** Records that the last look saw and this one does not see at the same place; also holes in a log. */
   compare(): Promise<string[]>;
   count(): Promise<number>;
+  /** Each different reason (the first one of its report) for which a run of masscan or the prober was partial, with how often it was given. */
+  partialReasons(): Promise<ReadonlyMap<string, number>>;
   close(): void;
 };
 
@@ -29,6 +31,12 @@ export function openLog(ledgerUrl: string): RecordLog {
       return [...lost, ...holes];
     },
     count: async () => (await read()).size,
+    partialReasons: async () => {
+      const sql =
+        "select problem, count(*) as n from report where problem is not null group by problem order by n desc, problem limit 1000";
+      const [rows] = await database.batch([{ sql }], "read");
+      return new Map((rows ?? []).map((row) => [String(row["problem"]), Number(row["n"])]));
+    },
     close: () => database.close(),
   };
 }

@@ -15,7 +15,7 @@ const wish = {
     { ranges: ["2001:db8:18::/64"], ports: "U:53,U:161" },
   ],
   ports: "22,80,443,993,3306,5900,8080,U:53,U:161",
-  rateLimitPps: 5_000,
+  rateLimitPps: 3_000,
 };
 
 /** What `expected` and the lab's own counters disagree about; short, however much it is. */

@@ -17,7 +17,7 @@ function wholeLab(lab: Lab, wish: Partial<JobWish> = {}): Assignment {
     ports: lab.ports.join(),
     scanners: 1,
     pairsMax: null,
-    rateLimitPps: 5_000,
+    rateLimitPps: 3_000,
     seed: "7",
     ...wish,
   });
@@ -59,7 +59,7 @@ describe.each(["SIGINT", "SIGKILL"] as const)("%s in the middle", (signal) => {
   labTest("makes a run partial, and what it saw is still true", SMALL, async (lab) => {
     const place = firstPlace(lab);
     let sent = 0;
-    const assignment = wholeLab(lab, { rateLimitPps: 1_000 });
+    const assignment = wholeLab(lab, { rateLimitPps: 500 });
     const kill = async (): Promise<void> => {
       for (const pid of await masscanPids(place)) process.kill(pid, signal);
     };

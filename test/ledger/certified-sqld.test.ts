@@ -64,7 +64,7 @@ describe("on sqld, with payloads stored compressed", () => {
     expect((await ledger.stateHash(sha256)).settled).toBe(false);
     await drain(ledger, epochs[0] ?? -1);
     expect(await ledger.stateHash(sha256)).toEqual(before);
-  }, 120_000);
+  });
 
   test("a process that cannot decompress says so", async () => {
     const ledger = ledgerOn(server.database, "eu");

@@ -56,4 +56,4 @@ test("I10 the same holds on sqld", async () => {
     await deliver(server.database, random, deliveryOf(random, items, "shuffled"), own, seen);
   }
   expect(seen.comparisons).toBeGreaterThanOrEqual(6);
-}, 120_000);
+});

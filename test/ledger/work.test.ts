@@ -57,7 +57,7 @@ describe("the shards of a job", () => {
   });
 
   test("are due again as the next attempt after a partial report and a pause, twenty times at most", async () => {
-    const job = await keeper.plan({ pairsMax: 1_000, scanners: ["scanner-1"] });
+    const job = await keeper.plan({ pairsMax: 1_000, scanners: ["scanner-1"], deadlineAtMs: keeper.nowMs + 7_200_000 });
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
       expect(await due()).toEqual([`scanner-1 0/1#${attempt}`]);
       await keeper.accept(reportOf({ key: { job, tile: 0, shard: 1, attempt }, partial: true }));

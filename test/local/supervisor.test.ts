@@ -39,7 +39,7 @@ test("a child that is killed comes back with another process id", async () => {
   await child.start();
   const before = child.pid;
   await child.kill9();
-  await expect.poll(() => child.pid, { timeout: 5_000 }).toEqual(expect.any(Number));
+  await expect.poll(() => child.pid).toEqual(expect.any(Number));
   await expect.poll(() => child.starts).toBe(2);
   expect(child.pid).not.toBe(before);
   expect(events.map((event) => event.kind)).toEqual(["started", "ended", "started"]);
@@ -80,7 +80,7 @@ test("restarts that fail are repeated until one succeeds", async () => {
   });
   await child.start();
   await child.kill9();
-  await expect.poll(() => child.starts, { timeout: 5_000 }).toBe(2);
+  await expect.poll(() => child.starts).toBe(2);
   expect(events.filter((event) => event.kind === "failed")).toHaveLength(2);
 });
 

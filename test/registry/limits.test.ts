@@ -75,4 +75,4 @@ test("a registry that is full in every way says so and can still be read as a wh
   }
   await registry.deletePlan("p0");
   expect((await registry.state()).plans).toHaveLength(plans - 1);
-}, 120_000);
+});

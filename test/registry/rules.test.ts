@@ -134,7 +134,7 @@ test("after any sequence of edits no plan names a thing that is gone, no group o
   } finally {
     await store.close();
   }
-}, 120_000);
+});
 
 async function reset({ registry, sqld }: TestRegistry): Promise<void> {
   const client = createClient({ url: sqld.url });

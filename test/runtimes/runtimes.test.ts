@@ -31,7 +31,7 @@ afterAll(async () => {
 
 /** The part of a keeper that answers commands: each start gets the same job id. */
 function startCommandKeeper(url: string): () => Promise<void> {
-  const ledger = openLedger({ url, region: "eu", timeoutMs: 5_000 });
+  const ledger = openLedger({ url, region: "eu", timeoutMs: 30_000 });
   let isRunning = true;
   const loop = async (): Promise<void> => {
     const lease = await ledger.takeLease({ holder: "test", nowMs: Date.now(), ttlMs: 300_000 });
@@ -62,7 +62,7 @@ describe.each([
 
   beforeAll(async () => {
     server = await start(environment);
-  }, 90_000);
+  });
 
   afterAll(async () => {
     await server?.stop();

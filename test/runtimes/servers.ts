@@ -11,7 +11,7 @@ export type Server = { readonly url: string; stop(): Promise<void> };
 export type Environment = Readonly<Record<string, string>>;
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const READY_WITHIN_MS = 45_000;
+const READY_WITHIN_MS = 120_000;
 
 /** `workers/node.ts` under the pinned Node. */
 export async function startNode(environment: Environment): Promise<Server> {

@@ -190,14 +190,14 @@ test("the job page follows the job by itself, survives a moment without the stor
     await visit.page.getByText("de01").evaluate((cell) => getSelection()?.selectAllChildren(cell));
     isDown = true;
     const before = requests;
-    await expect.poll(() => requests, { timeout: 10_000 }).toBeGreaterThan(before);
+    await expect.poll(() => requests).toBeGreaterThan(before);
     expect(await visit.page.getByText("10 %").count()).toBe(1);
     isDown = false;
     data.shards = [shard({ percent: 55 })];
-    await visit.page.getByText("55 %").waitFor({ timeout: 10_000 });
+    await visit.page.getByText("55 %").waitFor();
     data.jobs = [job()];
     data.shards = [shard({ state: "complete", percent: 100 })];
-    await visit.page.locator(".facts .state-complete").waitFor({ timeout: 10_000 });
+    await visit.page.locator(".facts .state-complete").waitFor();
     expect(await visit.page.locator("[hx-get]").count()).toBe(0);
     expect(await status.innerText()).toBe("complete, 8 of 8 tiles complete, 0 abandoned");
     expect(await visit.page.evaluate(() => String(getSelection()))).toBe("de01");

@@ -4,6 +4,7 @@ import { encodeSightings } from "../../../src/core/columns.ts";
 import type { Assignment } from "../../../src/core/messages/job.ts";
 import type { Statement } from "../../../src/core/messages/record.ts";
 import { formatAddress } from "../../../src/core/address.ts";
+import { ATTEMPTS_MAX } from "../../../src/ledger/types.ts";
 import { until } from "../../bus/until.ts";
 import {
   claim,
@@ -85,7 +86,7 @@ describe("what the keeper takes from scanners", () => {
       { ...assignment.key, shard: assignment.key.shard === 1 ? 2 : 1 },
       { ...assignment.key, shard: 3 },
       { ...assignment.key, tile: 4 },
-      { ...assignment.key, attempt: 6 },
+      { ...assignment.key, attempt: ATTEMPTS_MAX + 1 },
       { ...assignment.key, job: "f".repeat(64) },
     ];
     for (const key of keys) {

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { ATTEMPTS_MAX } from "../../../src/ledger/types.ts";
 import { until } from "../../bus/until.ts";
 import { claim, finish, firstPair, messagesOf, recordKinds, send, services, startJob } from "./scanner-part.ts";
 import { planOf, startWorld, type World } from "./world.ts";
@@ -84,23 +85,24 @@ describe("a job from start to end", () => {
     expect(await finish(w, job)).toMatchObject({ state: "complete" });
   });
 
-  test("after five attempts a shard is given out no more; the job waits for its deadline and then says why", async () => {
-    const w = await begin([{ pairsMax: 64 }]);
+  test("after twenty attempts a shard is given out no more; the job waits for its deadline and then says why", async () => {
+    const w = await begin([{ pairsMax: 64, deadlineS: 7_200 }]);
     w.startKeeper("k1");
     const job = await startJob(w);
-    for (let attempt = 1; attempt <= 5; attempt += 1) {
-      w.clock.aheadMs += 100_000;
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
       const { assignment, claim: held } = await claim(w, "s1");
       expect(assignment.key.attempt).toBe(attempt);
       await send(w.bus, messagesOf(w, { assignment, outcome: { kind: "partial", reasons: ["masscan exited with code 1"] } }).report);
       await held.ack();
-      if (attempt === 5) break;
+      // The longest pause between two attempts.
+      w.clock.aheadMs += 256_000;
     }
     const shard = await until("the last attempt", async () =>
       (await w.ledger.listShards({ job, nowMs: w.nowMs() })).items.find((one) => one.state === "partial"),
     );
-    expect(shard).toMatchObject({ scanner: "s1", problem: "masscan exited with code 1" });
-    w.clock.aheadMs += 700_000;
+    expect(shard).toMatchObject({ scanner: "s1", attempt: ATTEMPTS_MAX, problem: "masscan exited with code 1" });
+    expect(await w.bus.queued("eu", "shards.s1.>")).toEqual([]);
+    w.clock.aheadMs += 7_200_000;
     const row = await until("the end", async () => ((await w.ledger.job(job))?.state === "incomplete" ? w.ledger.job(job) : null));
     expect(row?.why).toContain("masscan exited with code 1");
     expect(await w.bus.queued("eu", "shards.s1.>")).toEqual([]);

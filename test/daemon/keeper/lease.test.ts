@@ -33,7 +33,7 @@ describe("one keeper at a time", () => {
     const job = await startJob(w);
     const { assignment, claim: held } = await claim(w, "s1");
     held.nak(0);
-    const second = w.startKeeper("k2", { leaseTtlMs: 1_000 });
+    const second = w.startKeeper("k2", { leaseTtlMs: 30_000 });
     cut.off = true;
     await until("k2 leads", () => second.status().leader);
     expect(first.status().leader).toBe(false);

@@ -103,7 +103,7 @@ describe("the daemon as a process", () => {
     const registrySqld = await startSqld({ dir: join(dir, "registry"), httpPort: registryPort });
     cleanUp.push(() => registrySqld.stop());
     await migrate({ url: registrySqld.url, folder: migrationsOf("registry") });
-    const registry = openRegistry({ url: registrySqld.url, timeoutMs: 5_000 });
+    const registry = openRegistry({ url: registrySqld.url, timeoutMs: 30_000 });
     const ledger = openLedger({ url: ledgerSqld.url, region: "eu" });
     cleanUp.push(async () => {
       registry.close();
@@ -111,7 +111,7 @@ describe("the daemon as a process", () => {
     });
     await registry.addRegion("eu");
     await registry.addScanner({ name: "local", region: "eu", addresses: ["127.0.0.1"], publicKey: key.publicKey });
-    await until("it is ready", async () => (await health("/readyz")) === 200, 20_000);
+    await until("it is ready", async () => (await health("/readyz")) === 200);
 
     const listener = createServer((socket) => socket.destroy());
     await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
@@ -119,14 +119,14 @@ describe("the daemon as a process", () => {
     const { port } = listener.address() as AddressInfo;
     const { value: plan } = await registry.addPlan(planInput({ name: "self", ranges: ["127.0.0.1"], ports: String(port), home: "eu" }));
     const command = await ledger.submitCommand("start-job", { planId: plan.id }, { nowMs: Date.now() });
-    const answer = await until("the job begins", () => ledger.awaitCommand(command, 20_000), 25_000);
+    const answer = await until("the job begins", () => ledger.awaitCommand(command, 20_000));
     expect(answer).toMatchObject({ ok: true });
-    const job = await until("the job ends", async () => (await ledger.listJobs({})).items.find((one) => one.state !== "running"), 20_000);
+    const job = await until("the job ends", async () => (await ledger.listJobs({})).items.find((one) => one.state !== "running"));
     expect(job).toMatchObject({ state: "complete", plan: "self" });
     expect((await ledger.listServices({})).items).toMatchObject([{ address: "127.0.0.1", port, state: "open" }]);
 
     daemon.child.kill("SIGTERM");
     expect(await daemon.exited).toBe(0);
     expect(daemon.output()).toContain("the daemon has ended");
-  }, 90_000);
+  });
 });

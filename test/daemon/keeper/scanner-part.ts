@@ -108,7 +108,7 @@ export function signed(statement: Statement, author: { name: string; seed: strin
 
 /** Sends as a scanner does, once. */
 export async function send(bus: Bus, bytes: Uint8Array): Promise<SubmitReply> {
-  const data = await bus.request(reportsSubject(REGION), bytes, { timeoutMs: 5_000 });
+  const data = await bus.request(reportsSubject(REGION), bytes, { timeoutMs: 30_000 });
   return submitReplySchema.parse(JSON.parse(new TextDecoder().decode(data)));
 }
 

@@ -54,7 +54,7 @@ export async function startWorld(
       nowMs,
       monotonicMs: () => (over.stoppedClock === true ? 0 : performance.now()) + clock.monotonicAheadMs,
       randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
-      settings: { tickMs: 20, leaseTtlMs: own.leaseTtlMs ?? 3_000, waitS: 1, connectTimeoutMs: 500, engineGraceMs: 0 },
+      settings: { tickMs: 20, leaseTtlMs: own.leaseTtlMs ?? 15_000, waitS: 1, connectTimeoutMs: 500, engineGraceMs: 0 },
     });
     const running = keeper.run(end.signal);
     const stop = async (): Promise<void> => {

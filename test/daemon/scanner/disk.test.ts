@@ -23,7 +23,7 @@ test("on a full disk the run becomes partial and names the remedy; what was spoo
   onTestFinished(() => void child.kill("SIGKILL"));
   const said: Said[] = [];
   createInterface({ input: child.stdout }).on("line", (line) => void said.push(JSON.parse(line) as Said));
-  await until("the report", () => said.some(({ report }) => report !== undefined), 20_000);
+  await until("the report", () => said.some(({ report }) => report !== undefined));
   const report = said.find((one) => one.report !== undefined)?.report;
   expect(report?.outcome.kind === "partial" && report.outcome.reasons[0]).toMatch(/^the disk that holds .* is full; free some space/);
   expect(report?.sightings).toBeGreaterThan(20_000);

@@ -6,9 +6,12 @@ import { confirmOrderSignedText } from "../../../src/core/statement.ts";
 import { keeperSeed, makeRegion, type Region } from "./region.ts";
 import { assignment, fakeTools, ownDirectory, realTools, until } from "./world.ts";
 
-/** A loopback listener on a port of the system's choice; `close` makes it a closed port. */
-async function listener(): Promise<{ port: number; close: () => Promise<void> }> {
-  const server = createServer((socket) => socket.on("error", () => {}).destroy());
+/** A loopback listener on a port of the system's choice; `close` makes it a closed port. `onConnect` is told of each connection. */
+async function listener(onConnect: () => void = () => {}): Promise<{ port: number; close: () => Promise<void> }> {
+  const server = createServer((socket) => {
+    socket.on("error", () => {}).destroy();
+    onConnect();
+  });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const close = (): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
   onTestFinished(close);
@@ -36,7 +39,7 @@ function orderOf(targets: ConfirmOrder["targets"], change: Partial<ConfirmOrder>
 const local = (port: number): ConfirmOrder["targets"][number] => ({ address: "127.0.0.1", protocol: "tcp", port });
 
 async function give(region: Region, order: unknown): Promise<ConfirmReply> {
-  const reply = await region.bus.request("scan.eu.s1", Buffer.from(JSON.stringify({ order })), { timeoutMs: 2_000 });
+  const reply = await region.bus.request("scan.eu.s1", Buffer.from(JSON.stringify({ order })), { timeoutMs: 30_000 });
   return JSON.parse(Buffer.from(reply).toString()) as ConfirmReply;
 }
 
@@ -67,15 +70,18 @@ describe("confirm orders at the scanner", () => {
 
   test("a service that opens between two connects is open", async () => {
     const region = await makeRegion();
-    await ready(region, realTools, { lookEveryMs: 400 });
-    const { port, close } = await listener();
-    await close();
-    await give(region, orderOf([local(port)]));
-    const late = createServer((socket) => socket.destroy());
-    await new Promise<void>((resolve) => setTimeout(() => late.listen(port, "127.0.0.1", resolve), 200));
-    onTestFinished(() => new Promise((resolve) => late.close(() => resolve())));
+    await ready(region, realTools, { lookEveryMs: 1_000 });
+    // An address of its own: on 127.0.0.1 anybody may be given the port meanwhile.
+    const late: ConfirmOrder["targets"][number] = { address: "127.0.9.1", protocol: "tcp", port: 20_080 };
+    const server = createServer((socket) => socket.on("error", () => {}).destroy());
+    onTestFinished(() => new Promise((resolve) => server.close(() => resolve())));
+    // The witness is connected to after the late one, in the same round: then the first connect has been refused.
+    const witness = await listener(() => void (server.listening || server.listen(late.port, late.address)));
+    await give(region, orderOf([late, local(witness.port)]));
     await until("the probe", () => region.probes.length > 0);
-    expect(region.probes[0]?.probe.results).toMatchObject([{ answer: "open" }]);
+    const [answer] = region.probes[0]?.probe.results ?? [];
+    expect(answer).toMatchObject({ ...late, answer: "open" });
+    expect(answer?.connects).toBeGreaterThan(1);
   });
 
   test("what cannot be connected to from here is an error, whatever the others are", async () => {
@@ -85,6 +91,39 @@ describe("confirm orders at the scanner", () => {
     await give(region, orderOf([{ address: "255.255.255.255", protocol: "tcp", port: 80 }, local(port)]));
     await until("the probe", () => region.probes.length > 0);
     expect(region.probes[0]?.probe.results).toMatchObject([{ answer: "error" }, { answer: "open" }]);
+  });
+
+  test("without a majority of the canaries before and after, nothing is said to be closed or filtered; open stays open", async () => {
+    const targets = [80, 81, 82].map((port) => ({ address: "198.18.0.1", protocol: "tcp" as const, port }));
+    const canaries = [443, 444, 445].map((port) => ({ address: "198.18.0.2", port }));
+    const silent = { 80: "o", 81: "c", 82: "f" };
+    for (const [ports, answered, isHeard] of [
+      [{}, [3, 3], true],
+      [{ 443: "f" }, [2, 2], true],
+      [{ 443: "f", 444: "c" }, [1, 1], false],
+      [{ 443: "of", 444: "of" }, [3, 1], false],
+      [{ 443: "fo", 444: "fo" }, [1, 3], false],
+    ] as const) {
+      const region = await makeRegion();
+      await ready(region, await fakeTools(await ownDirectory(), { prober: { ports: { ...silent, ...ports } } }));
+      expect(await give(region, orderOf(targets, { canaries }))).toEqual({ ok: true });
+      await until("the probe", () => region.probes.length > 0);
+      const [{ probe } = { probe: null }] = region.probes;
+      const [before, after] = answered;
+      expect(probe?.evidence).toEqual({
+        canariesBefore: { asked: 3, answered: before },
+        canariesAfter: { asked: 3, answered: after },
+      });
+      expect(probe?.results.map(({ answer }) => answer)).toEqual(isHeard ? ["open", "closed", "filtered"] : ["open", "error", "error"]);
+    }
+  });
+
+  test("without canaries a probe carries no evidence", async () => {
+    const region = await makeRegion();
+    await ready(region, realTools);
+    await give(region, orderOf([local((await listener()).port)]));
+    await until("the probe", () => region.probes.length > 0);
+    expect(region.probes[0]?.probe).not.toHaveProperty("evidence");
   });
 
   test("orders run beside an assignment, and several at one time", async () => {
@@ -136,6 +175,7 @@ describe("confirm orders at the scanner", () => {
       ["for another scanner", orderOf(targets, { scanner: "s2" }), /s2/],
       ["of another region", orderOf(targets, { region: "us" }), /us/],
       ["UDP by connect", orderOf([{ ...local(port), protocol: "udp" }]), /udp/],
+      ["a canary without canonical address", orderOf(targets, { canaries: [{ address: "::0001", port: 1 }] }), /canary/],
       ["a target twice", orderOf([...targets, ...targets]), /twice/],
       ["without targets", orderOf([]), /no confirm order/],
       ["a name in place of an address", orderOf([{ ...local(port), address: "localhost" }]), /localhost|address/],
@@ -165,17 +205,24 @@ describe("confirm orders at the scanner", () => {
     expect(await give(region, orderOf([local(port)]))).toEqual({ ok: true });
   });
 
-  test("UDP goes through masscan, one port at a time; silence of a whole run is filtered, of a broken one an error", async () => {
+  test("UDP goes through masscan, one port at a time; silence of a whole run is filtered, of a broken or a blind one an error", async () => {
     const udp = { address: "198.18.0.1", protocol: "udp" as const, port: 53 };
-    for (const [masscan, answer] of [
-      [{ waits: 10, secondMs: 950, sightings: 0 }, "filtered"],
-      [{ exitCode: 1 }, "error"],
-    ] as const) {
+    const canaries = [{ address: "198.18.0.3", port: 443 }];
+    const quiet = { waits: 10, secondMs: 950, sightings: 0 };
+    const cases = [
+      [quiet, {}, {}, "filtered"],
+      [{ exitCode: 1 }, {}, {}, "error"],
+      [quiet, { canaries }, {}, "filtered"],
+      [quiet, { canaries }, { 443: "f" }, "error"],
+    ] as const;
+    const looked = cases.map(async ([masscan, change, ports, answer]) => {
       const region = await makeRegion();
-      await ready(region, await fakeTools(await ownDirectory(), { masscan }));
-      expect(await give(region, orderOf([udp, { ...udp, address: "198.18.0.2" }], { engine: "masscan" }))).toEqual({ ok: true });
-      await until("the probe", () => region.probes.length > 0, 30_000);
+      await ready(region, await fakeTools(await ownDirectory(), { masscan, prober: { ports } }));
+      const order = orderOf([udp, { ...udp, address: "198.18.0.2" }], { engine: "masscan", ...change });
+      expect(await give(region, order)).toEqual({ ok: true });
+      await until("the probe", () => region.probes.length > 0, 60_000);
       expect(region.probes[0]?.probe.results.map((one) => one.answer)).toEqual([answer, answer]);
-    }
-  }, 60_000);
+    });
+    await Promise.all(looked);
+  });
 });

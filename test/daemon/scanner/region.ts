@@ -105,7 +105,7 @@ function scannerOf(server: MemoryServer, dataDir: string, how: Launch, tuning: P
       heartbeatMs: 50,
       claimWaitMs: 200,
       sealEveryMs: 100,
-      sender: { requestTimeoutMs: 500, backoffFirstMs: 10, backoffMaxMs: 50 },
+      sender: { requestTimeoutMs: 3_000, backoffFirstMs: 10, backoffMaxMs: 50 },
       run: { pokeEveryMs: 100, killAfterMs: 200 },
       ...tuning,
     },
