@@ -124,7 +124,8 @@ CREATE TABLE log (
 	region text DEFAULT '' NOT NULL,
 	own integer DEFAULT 0 NOT NULL,
 	prefix integer DEFAULT -1 NOT NULL,
-	last_stamp_ms integer DEFAULT 0 NOT NULL
+	last_stamp_ms integer DEFAULT 0 NOT NULL,
+	retired text
 ) STRICT;
 CREATE UNIQUE INDEX log_id_unique ON log (id);
 
@@ -135,6 +136,15 @@ CREATE TABLE miss (
 	job blob NOT NULL,
 	tile integer NOT NULL,
 	PRIMARY KEY(ip, port, proto, job)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE peer (
+	region text PRIMARY KEY NOT NULL,
+	checkpoint integer DEFAULT 0 NOT NULL,
+	contact_ms integer DEFAULT 0 NOT NULL,
+	behind integer DEFAULT 0 NOT NULL,
+	equal_at_ms integer,
+	alarm text
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE port_set (
@@ -177,6 +187,14 @@ CREATE TABLE progress (
 	PRIMARY KEY(job, tile, shard)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE published (
+	id integer PRIMARY KEY NOT NULL,
+	log integer NOT NULL,
+	rseq integer NOT NULL,
+	seq integer NOT NULL,
+	CONSTRAINT published_one CHECK(published.id = 1)
+) STRICT;
+
 CREATE TABLE range_set (
 	id blob NOT NULL,
 	lo blob NOT NULL,
@@ -201,6 +219,7 @@ CREATE TABLE record (
 	id blob NOT NULL,
 	kind text NOT NULL,
 	stamp_ms integer NOT NULL,
+	judged text,
 	chain blob NOT NULL,
 	signature text NOT NULL,
 	author text NOT NULL,
@@ -265,10 +284,37 @@ CREATE TABLE report_part (
 	PRIMARY KEY(report, part)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE deny (
+	id blob PRIMARY KEY NOT NULL,
+	ranges text NOT NULL,
+	ports text,
+	reason text NOT NULL,
+	said_by text NOT NULL,
+	expires_at_ms integer,
+	at_ms integer NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE deny_lift (
+	deny blob NOT NULL,
+	rec blob NOT NULL,
+	reason text NOT NULL,
+	said_by text NOT NULL,
+	at_ms integer NOT NULL,
+	PRIMARY KEY(deny, rec)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE scanner_lost (
 	scanner text PRIMARY KEY NOT NULL,
 	region text NOT NULL,
 	last_heard_ms integer NOT NULL,
+	stamp_ms integer NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE scanner_heard (
+	scanner text PRIMARY KEY NOT NULL,
+	region text NOT NULL,
+	engines text NOT NULL,
+	masscan_version text NOT NULL,
 	stamp_ms integer NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -419,9 +465,11 @@ WHERE iif(
     SELECT count(DISTINCT c.scanner) FROM miss_confirmed c
     WHERE c.ip = m.ip AND c.port = m.port AND c.proto = m.proto AND c.job = m.job AND c.region = a.region AND c.basis = 1) < 2;
 
--- Scanners that were lost, and that nothing was heard of since: neither a sign of life here nor anything that they signed.
+-- Scanners that were lost, and that nothing was heard of since: no sign of life here, no word of their region's keeper, and nothing
+-- that they signed.
 CREATE VIEW scanner_away AS SELECT l.scanner, l.region, l.last_heard_ms, l.stamp_ms FROM scanner_lost l
 WHERE NOT EXISTS (SELECT 1 FROM heartbeat h WHERE h.scanner = l.scanner AND h.at_ms > l.stamp_ms)
+  AND NOT EXISTS (SELECT 1 FROM scanner_heard b WHERE b.scanner = l.scanner AND b.stamp_ms > l.stamp_ms)
   AND NOT EXISTS (SELECT 1 FROM signer k WHERE k.name = l.scanner AND k.last_stamp_ms > l.stamp_ms);
 
 -- Running jobs none of whose open shards can run, and why.
@@ -433,7 +481,7 @@ CREATE VIEW job_blocked AS SELECT * FROM (SELECT j.id, j.planned_at_ms, j.plan, 
     THEN 'every open shard was tried 20 times'
   WHEN NOT EXISTS (SELECT 1 FROM job_member m WHERE m.job = j.id AND m.scanner NOT IN (SELECT w.scanner FROM scanner_away w)
       AND EXISTS (SELECT 1 FROM assignment a INDEXED BY assignment_open WHERE a.job = j.id AND a.scanner = m.scanner AND a.state = 0))
-    THEN 'no live scanner in group ' || j.scanner_group
+    THEN 'no live scanner in group ' || j.scanner_group || '; start one where it is installed: npm run scanner -- FILE (or npm start for a whole region), or add another: portolan scanner add'
   END AS why FROM job j WHERE j.ended_at_ms IS NULL) WHERE why IS NOT NULL;
 
 -- The verdict of a service (the rule stands here once; triggers and audits use it).

@@ -1,3 +1,5 @@
+import type { LogStreamState } from "./peer.ts";
+
 /** One message of the work queue, held by one claimer until it is acknowledged. */
 export type Claim = {
   readonly subject: string;
@@ -14,6 +16,16 @@ export type Claim = {
 
 /** What `claim` does while nothing waits: it returns null after `waitMs`, or at once when `signal` aborts. */
 export type ClaimOptions = { readonly waitMs: number; readonly signal?: AbortSignal };
+
+/** How much a region's log stream keeps for its peers; what falls out is no loss, they ask for it by `repair.<region>`. */
+export type LogStreamLimits = { readonly maxBytes?: number; readonly maxAgeMs?: number };
+
+/** Defaults of `LogStreamLimits`. */
+export const LOG_BYTES_MAX = 1024 ** 3;
+export const LOG_AGE_MAX_MS = 7 * 86_400_000;
+
+/** Window in which a repeated record id is stored once. */
+export const LOG_DUPLICATE_WINDOW_MS = 120_000;
 
 /** Message as a subscriber sees it. */
 export type Message = { readonly subject: string; readonly data: Uint8Array };
@@ -61,6 +73,18 @@ export type Bus = {
   purge(region: string, subject: string): Promise<number>;
   /** Next assignment of one scanner, or null. */
   claim(region: string, scanner: string, options: ClaimOptions): Promise<Claim | null>;
+
+  /** Creates the region's log stream, or brings its settings up to date: oldest records go first. Repeatable. */
+  ensureLogStream(region: string, limits?: LogStreamLimits): Promise<void>;
+  /** Where the region's log stream stands; a `lastSeq` below what was published before means that the server lost something. */
+  logStreamState(region: string): Promise<LogStreamState>;
+  /** Appends one record, durable on the server's disk as far as it goes; a repeat of `id` within the window is stored once and gets the first one's `seq`. */
+  publishRecord(
+    region: string,
+    message: { readonly subject: string; readonly data: Uint8Array; readonly id: string },
+  ): Promise<{ seq: number; duplicate: boolean }>;
+  /** Moves the stream forward: the next record gets sequence `seq` or, if the stream is there already, the one that it would have got. What lies below `seq` goes. */
+  raiseLogStream(region: string, seq: number): Promise<void>;
 
   /** Whether the server answered lately; for health checks and log lines. */
   connected(): boolean;

@@ -1,12 +1,17 @@
 import { PortolanError } from "../core/errors.ts";
 import { ACK_WAIT_MS, DUPLICATE_WINDOW_MS, type Bus, type Message, type Subscription } from "./bus.ts";
+import { createMemoryLog, type MemoryLog } from "./memory-log.ts";
+import { memoryPeer } from "./memory-peer.ts";
 import { createMemoryQueue, type MemoryQueue } from "./memory-queue.ts";
 import { scannerShards } from "./names.ts";
+import type { PeerLink } from "./peer.ts";
 
 /** A message server inside this process, with the faults that a real one has. */
 export type MemoryServer = {
   /** A client of its own. */
   connect(): Bus;
+  /** A client of another region's keeper, at this server of `region`. */
+  connectPeer(region: string): PeerLink;
   /** The server is gone: every call fails until `start`. Queues stay. */
   stop(): void;
   start(): void;
@@ -26,8 +31,11 @@ type Listener = {
 type Core = {
   up: boolean;
   turn: number;
+  /** Counts how often the server went away or lost what it stored. */
+  life: number;
   readonly listeners: Set<Listener>;
   readonly queues: Map<string, MemoryQueue>;
+  readonly logs: Map<string, MemoryLog>;
   readonly options: Required<MemoryOptions>;
 };
 
@@ -36,17 +44,39 @@ export function createMemoryServer(options: MemoryOptions = {}): MemoryServer {
   const core: Core = {
     up: true,
     turn: 0,
+    life: 0,
     listeners: new Set(),
     queues: new Map(),
+    logs: new Map(),
     options: { nowMs: Date.now, ackWaitMs: ACK_WAIT_MS, duplicateWindowMs: DUPLICATE_WINDOW_MS, ...options },
+  };
+  // Those who follow a log notice.
+  const interrupt = (): void => {
+    core.life += 1;
+    for (const log of core.logs.values()) log.wake();
   };
   return {
     connect: () => connect(core),
-    stop: () => void (core.up = false),
+    connectPeer: (region) =>
+      memoryPeer(
+        {
+          life: () => core.life,
+          up: () => core.up,
+          log: (name) => core.logs.get(name),
+          ask: (message, timeoutMs) => ask(core, message, timeoutMs),
+        },
+        region,
+      ),
+    stop: () => {
+      core.up = false;
+      interrupt();
+    },
     start: () => void (core.up = true),
     wipe: () => {
       for (const queue of core.queues.values()) queue.wake();
       core.queues.clear();
+      interrupt();
+      core.logs.clear();
     },
   };
 }
@@ -78,6 +108,7 @@ function connect(core: Core): Bus {
     },
     subscribe: (subject, handler) => listen({ subject, queue: null, handler }),
     ...queueCalls(core, online),
+    ...logCalls(core, online),
     connected: () => core.up && client.open,
     close: async () => {
       client.open = false;
@@ -115,6 +146,28 @@ function queueCalls(core: Core, online: () => void): QueueCalls {
       if (!queue.claimers.has(scanner)) throw new PortolanError("unavailable", `scanner "${scanner}" has no queue in region "${region}"`);
       return queue.claim((subject) => subjectMatches(scannerShards(scanner), subject), options);
     },
+  };
+}
+
+type LogCalls = Pick<Bus, "ensureLogStream" | "logStreamState" | "publishRecord" | "raiseLogStream">;
+
+function logCalls(core: Core, online: () => void): LogCalls {
+  const logOf = (region: string): MemoryLog => {
+    online();
+    const log = core.logs.get(region);
+    if (log === undefined) throw new PortolanError("unavailable", `the region "${region}" has no log stream`);
+    return log;
+  };
+  return {
+    ensureLogStream: async (region, limits = {}) => {
+      online();
+      const log = core.logs.get(region) ?? createMemoryLog(core.options.nowMs);
+      log.limit(limits);
+      core.logs.set(region, log);
+    },
+    logStreamState: async (region) => logOf(region).state(),
+    publishRecord: async (region, message) => logOf(region).publish(message),
+    raiseLogStream: async (region, seq) => logOf(region).raise(seq),
   };
 }
 

@@ -52,6 +52,11 @@ export function resultSubject(region: string, log: string): string {
   return `results.${token(region)}.${token(log)}`;
 }
 
+/** Message id of one record: a repeat within the window is stored once. */
+export function recordMessageId(log: string, rseq: number): string {
+  return `${token(log)}-${rseq}`;
+}
+
 /** Requests that carry one signed statement; the reply is the ledger's acknowledgement. */
 export function reportsSubject(region: string): string {
   return `reports.${token(region)}`;
@@ -93,15 +98,28 @@ export function cancelSubject(scanner: string): string {
   return `cancel.${token(scanner)}`;
 }
 
+/** Keeper to its region's scanners: which acknowledged runs need not be kept any more, and which have to be sent again. Lossy, said again and again. */
+export function keptSubject(region: string): string {
+  return `kept.${token(region)}`;
+}
+
+/** Client name of a region's keepers at the servers of other regions. */
+export function peerClient(region: string): string {
+  return token(`peer_${region}`);
+}
+
 /** Queue group of the keepers of a region: one of them answers a request. */
 export const KEEPERS = "keepers";
 
 /** Queue group of the scanners of a region. */
 export const SCANNERS = "scanners";
 
+/** First token of all subjects that replies go to. */
+export const INBOXES = "_INBOX";
+
 /** Where replies to one client go; each client may read its own only. */
 export function inboxPrefix(client: string): string {
-  return `_INBOX.${token(client)}`;
+  return `${INBOXES}.${token(client)}`;
 }
 
 /** Second token of a `progress.` or `heartbeat.` subject: the scanner that the server let publish it. */

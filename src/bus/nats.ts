@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import {
   AckPolicy,
   DeliverPolicy,
@@ -12,104 +11,45 @@ import {
   type JetStreamClient,
   type JetStreamManager,
 } from "@nats-io/jetstream";
-import { connect, nanos, nkeyAuthenticator, type Msg, type NatsConnection } from "nats";
+import { nanos, type Msg, type NatsConnection } from "nats";
 import { PortolanError } from "../core/errors.ts";
 import { ACK_PENDING_MAX, ACK_WAIT_MS, DUPLICATE_WINDOW_MS, type Bus, type Message, type Subscription } from "./bus.ts";
 import { claimNext } from "./nats-claim.ts";
-import { ALL_SHARDS, inboxPrefix, scannerShards, shardsDurable, shardsStream } from "./names.ts";
+import { CALL_TIMEOUT_MS, ending, guard, isNotFound, type NatsOptions, openLink } from "./nats-link.ts";
+import { logStream, STREAM_NAME_IN_USE } from "./nats-log.ts";
+import { ALL_SHARDS, INBOXES, scannerShards, shardsDurable, shardsStream } from "./names.ts";
 
-/** How to reach a region's NATS server. */
-export type NatsOptions = {
-  /** `nats://host:port` or `tls://host:port`. */
-  readonly url: string;
-  /** Name of this client: its replies go to its own inbox subjects. A scanner uses its scanner name. */
-  readonly client: string;
-  /** nkey seed; without it the server has to let anybody in (tests). */
-  readonly seed?: string;
-  /** Certificate authority of the server, a PEM file. */
-  readonly caFile?: string;
-  /** Receives what a person should know: connection lost, connection back, refused rights. */
-  readonly onStatus?: (text: string) => void;
+export type { NatsOptions } from "./nats-link.ts";
+
+/** `NatsOptions`, and for tests what durables are made of. */
+export type NatsBusOptions = NatsOptions & {
   /** Ack wait of durables that this client creates; default `ACK_WAIT_MS`. */
   readonly ackWaitMs?: number;
 };
 
-const CALL_TIMEOUT_MS = 3_000;
 const QUEUE_MESSAGES_MAX = 100_000;
 const QUEUE_BYTES_MAX = 1024 ** 3;
 /** Repeats of one subject that a purge removes at once; there is hardly ever a second. */
 const REMOVED_MAX = 100;
 const QUEUED_LISTED_MAX = 10_000;
-const NOT_FOUND = 404;
-const STREAM_NAME_IN_USE = 10_058;
 
 /**
  * Connects to NATS (server 2.9 or newer) and reconnects for ever afterwards.
  * Throws `PortolanError("unavailable")` when the first connection cannot be made within 3 s: callers retry with back-off.
  */
-export async function connectNats(options: NatsOptions): Promise<Bus> {
-  const connection = await open(options);
-  const state = { connected: true };
-  void watch(connection, state, options.onStatus ?? (() => undefined));
+export async function connectNats(options: NatsBusOptions): Promise<Bus> {
+  const link = await openLink(options);
+  const { connection, state, online } = link;
   const js = jetstream(connection, { timeout: CALL_TIMEOUT_MS });
   // checkAPI would need rights that only an administrator has.
   const manager = await jetstreamManager(connection, { checkAPI: false, timeout: CALL_TIMEOUT_MS });
-  const online = (): void => {
-    if (!state.connected) throw new PortolanError("unavailable", `NATS at ${options.url} is not reachable at the moment`);
-  };
   return {
     ...talk(connection, state, online),
     ...queueAdmin(manager, options, online),
     ...queueUse(js, manager, online),
-    ...ending(connection, state),
+    ...logStream(js, manager, online),
+    ...ending(link),
   };
-}
-
-async function open(options: NatsOptions): Promise<NatsConnection> {
-  try {
-    return await connect({
-      servers: options.url,
-      name: options.client,
-      inboxPrefix: inboxPrefix(options.client),
-      // A dead peer is noticed after 10 s; the defaults (2 min, 20 s) slow healing.
-      pingInterval: 5_000,
-      maxPingOut: 2,
-      timeout: CALL_TIMEOUT_MS,
-      maxReconnectAttempts: -1,
-      reconnectTimeWait: 250,
-      reconnectJitter: 250,
-      reconnectJitterTLS: 250,
-      ignoreClusterUpdates: true,
-      // Without these a first refusal of rights or of the key would end the client for good.
-      ignoreAuthErrorAbort: true,
-      ...(options.seed === undefined ? {} : { authenticator: nkeyAuthenticator(Buffer.from(options.seed, "utf8")) }),
-      ...(options.caFile === undefined ? {} : { tls: { ca: readFileSync(options.caFile, "utf8") } }),
-    });
-  } catch (error) {
-    throw new PortolanError(
-      "unavailable",
-      `cannot connect to NATS at ${options.url}: ${text(error)}; is the server running, and does it know this key?`,
-      {
-        cause: error,
-      },
-    );
-  }
-}
-
-/** Follows the connection's own news until it is closed; never throws. */
-async function watch(connection: NatsConnection, state: { connected: boolean }, tell: (text: string) => void): Promise<void> {
-  for await (const status of connection.status()) {
-    if (status.type === "disconnect" || status.type === "staleConnection") {
-      if (state.connected) tell("the connection to NATS is lost; trying again");
-      state.connected = false;
-    } else if (status.type === "reconnect") {
-      state.connected = true;
-      tell("the connection to NATS is back");
-    } else if (status.type === "error") {
-      tell(`NATS refused something: ${text(status.error)}`);
-    }
-  }
-  state.connected = false;
 }
 
 type Talk = Pick<Bus, "request" | "serve" | "publish" | "subscribe">;
@@ -144,6 +84,8 @@ function listen(connection: NatsConnection, subject: string, queue: string | und
 }
 
 async function answer(message: Msg, handler: (message: Message) => Promise<Uint8Array>): Promise<void> {
+  // The server does not check where a reply goes to: an asker could have ours put into a stream that it may not write.
+  if (message.reply?.startsWith(`${INBOXES}.`) !== true) return;
   try {
     message.respond(await handler({ subject: message.subject, data: message.data }));
   } catch {
@@ -153,7 +95,7 @@ async function answer(message: Msg, handler: (message: Message) => Promise<Uint8
 
 type QueueAdmin = Pick<Bus, "ensureWorkQueue" | "ensureClaimer" | "removeClaimer">;
 
-function queueAdmin(manager: JetStreamManager, options: NatsOptions, online: () => void): QueueAdmin {
+function queueAdmin(manager: JetStreamManager, options: NatsBusOptions, online: () => void): QueueAdmin {
   return {
     ensureWorkQueue: async (region) => {
       online();
@@ -257,34 +199,4 @@ async function removeEach(manager: JetStreamManager, stream: string, subject: st
     await manager.streams.deleteMessage(stream, message.seq, false);
   }
   return REMOVED_MAX;
-}
-
-function ending(connection: NatsConnection, state: { connected: boolean }): Pick<Bus, "connected" | "close"> {
-  return {
-    connected: () => state.connected && !connection.isClosed(),
-    close: async () => {
-      if (connection.isClosed()) return;
-      const inTime = new Promise((resolve) => setTimeout(resolve, CALL_TIMEOUT_MS).unref());
-      // Draining waits for ever while the server is away.
-      if (state.connected) await Promise.race([connection.drain().catch(() => undefined), inTime]);
-      await connection.close();
-    },
-  };
-}
-
-async function guard<T>(what: string, call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    if (error instanceof PortolanError) throw error;
-    throw new PortolanError("unavailable", `NATS: ${what} failed: ${text(error)}`, { cause: error });
-  }
-}
-
-function isNotFound(error: unknown): boolean {
-  return error instanceof JetStreamApiError && error.status === NOT_FOUND;
-}
-
-function text(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

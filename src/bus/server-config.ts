@@ -3,6 +3,9 @@ import {
   heartbeatSubject,
   inboxPrefix,
   cancelSubject,
+  keptSubject,
+  repairSubject,
+  resultsStream,
   reportsSubject,
   scannerScanSubject,
   scanSubject,
@@ -25,9 +28,14 @@ export type NatsServerOptions = {
   readonly keepers: readonly NatsUser[];
   /** May claim their own work, report, and say how they are. */
   readonly scanners: readonly NatsUser[];
+  /**
+   * Keepers of other regions: may read this region's log stream and ask for records. The name is `peerClient` of their region;
+   * several keys of one region share it.
+   */
+  readonly peers?: readonly NatsUser[];
   /** The API and the web pages: may watch progress and ask for scans. */
   readonly watchers?: readonly NatsUser[];
-  /** PEM files; without them the server should listen on loopback only. */
+  /** PEM files; without them the server listens on loopback only. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly caFile?: string };
 };
 
@@ -37,14 +45,21 @@ const KEY = /^U[A-Z2-7]{55}$/;
 /**
  * The whole text of `nats.conf` for nats-server 2.9 or newer. Holds public keys only. After a change of users
  * SIGHUP is enough: new ones get in, removed ones are cut off, the others notice nothing.
- * Throws `PortolanError("invalid")` for names and keys that could not stand in the file, and for a name or key used twice.
+ * Throws `PortolanError("invalid")` for a listener beyond loopback without TLS, for names and keys that could not stand in the file, and for a name or key used twice.
  */
 export function natsServerConfig(options: NatsServerOptions): string {
+  if (options.tls === undefined && !isLoopback(options.host)) {
+    throw new PortolanError(
+      "invalid",
+      `NATS may not listen on ${options.host} without TLS; give it a certificate, or let it listen on 127.0.0.1`,
+    );
+  }
   const users = [...options.keepers, ...options.scanners, ...(options.watchers ?? [])];
-  checkUsers(users);
+  checkUsers(users, options.peers ?? []);
   const entries = [
     ...options.keepers.map((user) => `    { nkey: ${user.publicKey} } # keeper ${user.name}`),
     ...options.scanners.map((user) => userEntry(user, scannerRights(options.region, user.name))),
+    ...(options.peers ?? []).map((user) => userEntry(user, peerRights(options.region, user.name))),
     ...(options.watchers ?? []).map((user) => userEntry(user, watcherRights(options.region, user.name))),
   ];
   return [
@@ -67,7 +82,8 @@ export function natsServerConfig(options: NatsServerOptions): string {
   ].join("\n");
 }
 
-type Rights = { readonly publish: readonly string[]; readonly subscribe: readonly string[] };
+/** `answers`: whether it may reply to requests that it got. */
+type Rights = { readonly publish: readonly string[]; readonly subscribe: readonly string[]; readonly answers?: boolean };
 
 // `results.>` is missing on purpose: only keepers write records, after the commit. The server does not check reply
 // subjects, so these rights keep order among honest clients; trust rests on signatures.
@@ -88,9 +104,26 @@ function scannerRights(region: string, scanner: string): Rights {
     subscribe: [
       `${inboxPrefix(scanner)}.>`,
       cancelSubject(scanner),
+      keptSubject(region),
       `${scanSubject(region)} ${SCANNERS}`,
       scannerScanSubject(region, scanner),
     ],
+  };
+}
+
+// Reading needs STREAM.INFO, a consumer of its own by name, and its next messages. A peer answers nobody here.
+function peerRights(region: string, name: string): Rights {
+  const stream = resultsStream(region);
+  return {
+    publish: [
+      `$JS.API.STREAM.INFO.${stream}`,
+      `$JS.API.CONSUMER.CREATE.${stream}.>`,
+      `$JS.API.CONSUMER.MSG.NEXT.${stream}.>`,
+      `$JS.API.CONSUMER.DELETE.${stream}.>`,
+      repairSubject(region),
+    ],
+    subscribe: [`${inboxPrefix(name)}.>`],
+    answers: false,
   };
 }
 
@@ -107,8 +140,13 @@ function userEntry(user: NatsUser, rights: Rights): string {
     `    { nkey: ${user.publicKey}, permissions: { # ${user.name}`,
     `      publish: { allow: ${list(rights.publish)} }`,
     `      subscribe: { allow: ${list(rights.subscribe)} }`,
-    '      allow_responses: { max: 1, expires: "60s" } } }',
+    rights.answers === false ? "    } }" : '      allow_responses: { max: 1, expires: "60s" } } }',
   ].join("\n");
+}
+
+/** Whether only this machine reaches a listener on this address. A name is so only when it is `localhost`. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 function tlsBlock(tls: NatsServerOptions["tls"]): string[] {
@@ -117,19 +155,21 @@ function tlsBlock(tls: NatsServerOptions["tls"]): string[] {
   return [`tls { cert_file: ${quote(tls.certFile)}, key_file: ${quote(tls.keyFile)}${authority}, timeout: 3 }`];
 }
 
-function checkUsers(users: readonly NatsUser[]): void {
+function checkUsers(users: readonly NatsUser[], peers: readonly NatsUser[]): void {
   const seen = new Set<string>();
-  for (const user of users) {
+  const once = (text: string): void => {
+    if (seen.has(text))
+      throw new PortolanError("conflict", `"${text}" belongs to two NATS clients; each needs a name and a key of its own`);
+    seen.add(text);
+  };
+  for (const user of [...users, ...peers]) {
     if (!NAME.test(user.name))
       throw new PortolanError("invalid", `"${user.name}" cannot be the name of a NATS client; use letters, digits, - and _`);
     if (!KEY.test(user.publicKey))
       throw new PortolanError("invalid", `the public key of "${user.name}" is no nkey user key (U and 55 characters)`);
-    for (const text of [user.name, user.publicKey]) {
-      if (seen.has(text))
-        throw new PortolanError("conflict", `"${text}" belongs to two NATS clients; each needs a name and a key of its own`);
-      seen.add(text);
-    }
+    once(user.publicKey);
   }
+  for (const name of [...users.map((user) => user.name), ...new Set(peers.map((user) => user.name))]) once(name);
 }
 
 function quote(text: string): string {

@@ -5,6 +5,10 @@ export type ErrorCode =
   | "forbidden" // 403, exit 3
   | "not-found" // 404, exit 4
   | "conflict" // 409, exit 2
+  | "precondition-required" // a write that does not say which version it means: 428, exit 2
+  | "stale" // it was changed meanwhile: 412, exit 2
+  | "mismatch" // the same Idempotency-Key with another request: 422, exit 2
+  | "rate-limited" // 429, exit 5
   | "too-large" // 413, exit 2
   | "unavailable" // a part that we need is down: 503, exit 5
   | "internal"; // a bug: 500, exit 2

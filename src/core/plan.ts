@@ -1,18 +1,11 @@
-import { formatAddress, parseAddress } from "./address.ts";
+import { canariesOf } from "./canary.ts";
 import { chooseEngine, isLoopbackRange, LOOPBACK_RANGES, refuseUdpOverIpv6, type EngineWish } from "./engine.ts";
+import { cutByMembers, type ProbeBounds } from "./eligible.ts";
 import { PortolanError } from "./errors.ts";
 import type { Engine, Frontier } from "./messages/common.ts";
 import { jobSpecSchema, type Block, type Canary, type JobSpec, type Member } from "./messages/job.ts";
-import { containsPort, countPorts, formatPorts, type PortRange } from "./port.ts";
-import {
-  containsAddress,
-  countAddresses,
-  formatRange,
-  intersectRanges,
-  normaliseRanges,
-  subtractRanges,
-  type AddressRange,
-} from "./range.ts";
+import { countPorts, formatPorts, type PortRange } from "./port.ts";
+import { countAddresses, formatRange, intersectRanges, normaliseRanges, subtractRanges, type AddressRange } from "./range.ts";
 import { shardPlaces } from "./shard.ts";
 import { countPairs, targetSet, type PairExclusion, type TargetBlock } from "./target.ts";
 import { tileCount } from "./tile.ts";
@@ -43,8 +36,8 @@ export type PlanDetails = {
   readonly connectTimeoutMs: number;
 };
 
-/** A scanner of the plan's group, with the engines that it can run. */
-export type PlanMember = {
+/** A scanner of the plan's group, with the engines that it can run and what it may probe. */
+export type PlanMember = ProbeBounds & {
   readonly name: string;
   readonly region: string;
   readonly publicKey: string;
@@ -88,14 +81,16 @@ export function planJob(input: PlanInput): JobSpec {
   refuseBadNumbers(plan);
   const members = placedMembers(input);
   const targets = targetsOf(plan);
-  const wholeRate = plan.rateLimitPps * members.length;
+  const blocks = blocksOf(targets, input, members);
+  // Of the tile that the fewest scanners share: no shard takes longer than ten minutes.
+  const wholeRate = plan.rateLimitPps * blocks.reduce((fewest, block) => Math.min(fewest, block.members.length), members.length);
   const spec = {
     version: 1,
     plan: { id: plan.id, name: plan.name, revision: plan.revision },
     group: input.group,
     home: input.home,
     cause: input.cause,
-    blocks: blocksOf(targets, input, members),
+    blocks,
     tiling: { version: 1, pairsMax: Math.min(plan.pairsMax ?? wholeRate * TILE_S, TILE_PAIRS_MAX) },
     seed: input.seed,
     rateLimitPps: plan.rateLimitPps,
@@ -104,7 +99,7 @@ export function planJob(input: PlanInput): JobSpec {
     connectTimeoutMs: plan.connectTimeoutMs,
     members,
     masscanFamily: input.masscanFamily,
-    canaries: canariesOf(plan),
+    canaries: canariesOf(plan, input.members),
     policy: { closeAfter: plan.closeAfter, confirm: plan.confirm },
     regions: [...new Set([...input.regions, ...members.map(({ region }) => region)])].sort(),
     frontier: input.frontier,
@@ -167,18 +162,21 @@ function targetsOf(plan: PlanDetails): TargetBlock[] {
 }
 
 /** Engine and members for each set of addresses; loopback apart, since masscan cannot probe it. */
-function blocksOf(targets: readonly TargetBlock[], { plan, members }: PlanInput, placed: readonly Member[]): Block[] {
-  const names = placed.map(({ scanner }) => scanner);
+function blocksOf(targets: readonly TargetBlock[], { plan, group, members }: PlanInput, placed: readonly Member[]): Block[] {
+  const byName = new Map(members.map((member) => [member.name, member]));
+  const inOrder = placed.flatMap(({ scanner }) => byName.get(scanner) ?? []);
   const blocks: Block[] = [];
   for (const { ranges, ports } of targets) {
     const parts = [intersectRanges(ranges, LOOPBACK_RANGES), subtractRanges(ranges, LOOPBACK_RANGES)].filter((part) => part.length > 0);
     refuseUdpOverIpv6(plan.name, ranges, ports);
-    for (const part of parts) {
-      const pairs = countAddresses(part) * BigInt(countPorts(ports));
-      const loopback = part.every(isLoopbackRange);
-      const engine = chooseEngine({ planName: plan.name, wish: plan.engine, pairs, ports, loopback, members });
-      for (const slice of slicesOf(part))
-        blocks.push({ ranges: slice.map(formatRange), ports: formatPorts(ports), engine, members: names });
+    const pieces = parts.flatMap((part) => cutByMembers(part, inOrder, { plan: plan.name, group }));
+    for (const { ranges: piece, members: names } of pieces) {
+      const pairs = countAddresses(piece) * BigInt(countPorts(ports));
+      const loopback = piece.every(isLoopbackRange);
+      const eligible = inOrder.filter(({ name }) => names.includes(name));
+      const engine = chooseEngine({ planName: plan.name, wish: plan.engine, pairs, ports, loopback, members: eligible });
+      for (const slice of slicesOf(piece))
+        blocks.push({ ranges: slice.map(formatRange), ports: formatPorts(ports), engine, members: [...names] });
     }
   }
   return blocks;
@@ -191,30 +189,6 @@ function slicesOf(ranges: readonly AddressRange[]): AddressRange[][] {
   const slices: AddressRange[][] = Array.from({ length: count }, () => []);
   for (const [i, range] of ranges.entries()) slices[i % count]?.push(range);
   return slices;
-}
-
-/** Canaries in canonical text; they are probed like targets, so exclusions hold for them too. */
-function canariesOf(plan: PlanDetails): Canary[] {
-  const excluded = normaliseRanges(plan.exclude);
-  return plan.canaries.map(({ address: text, port }) => {
-    const address = parseAddress(text);
-    if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-      throw new PortolanError(
-        "invalid",
-        `canary ${formatAddress(address)} of plan "${plan.name}" has port ${port}; use an open TCP port from 1 to 65535`,
-      );
-    }
-    const pairExcluded = plan.pairExclusions.some(
-      ({ ranges, ports }) => containsPort(ports, "tcp", port) && containsAddress(normaliseRanges(ranges), address),
-    );
-    if (pairExcluded || containsAddress(excluded, address)) {
-      throw new PortolanError(
-        "invalid",
-        `canary ${formatAddress(address)} port ${port} of plan "${plan.name}" is excluded from scanning; choose another canary`,
-      );
-    }
-    return { address: formatAddress(address), port };
-  });
 }
 
 function refuseTooMuch(spec: JobSpec, pairs: bigint, wholeRate: number): void {

@@ -1,7 +1,7 @@
 import { canonicalJson } from "./canonical.ts";
 import type { Assignment } from "./messages/job.ts";
 import type { ConfirmOrder } from "./messages/probe.ts";
-import type { Statement } from "./messages/record.ts";
+import type { Judged, Statement } from "./messages/record.ts";
 
 /** SHA-256 as 64 lower-case hex digits; a string is hashed as its UTF-8 bytes. Passed in: core has no crypto. */
 export type Sha256Hex = (data: string | Uint8Array) => string;
@@ -34,9 +34,10 @@ export type ChainLink = {
   readonly previous: string;
   readonly id: string;
   readonly stampMs: number;
+  readonly judged: Judged;
 };
 
-/** Hash that binds a record's position and stamp to everything before it in the log. */
-export function chainHash({ log, rseq, previous, id, stampMs }: ChainLink, sha256: Sha256Hex): string {
-  return sha256(`portolan/chain/1\n${log}\n${rseq}\n${previous}\n${id}\n${stampMs}`);
+/** Hash that binds a record's position, stamp and judgement to everything before it in the log. */
+export function chainHash({ log, rseq, previous, id, stampMs, judged }: ChainLink, sha256: Sha256Hex): string {
+  return sha256(`portolan/chain/1\n${log}\n${rseq}\n${previous}\n${id}\n${stampMs}\n${judged ?? "-"}`);
 }

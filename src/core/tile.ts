@@ -2,7 +2,8 @@ import type { Address } from "./address.ts";
 import { PortolanError } from "./errors.ts";
 import type { Engine } from "./messages/common.ts";
 import type { Block, JobSpec } from "./messages/job.ts";
-import { countPorts, formatPorts, parsePorts, type PortRange } from "./port.ts";
+import { addressCount, mergeRuns, slicesWithin, stridesOf, tilesOfSlice, type CutBlock, type TileRun } from "./tile-stride.ts";
+import { countPorts, formatPorts, intersectPorts, parsePorts, type PortRange } from "./port.ts";
 import { formatRange, normaliseRanges, parseRange, type AddressRange } from "./range.ts";
 
 /** One piece of a job's target set; `pairs` counts the (address, port) pairs of all its shards. */
@@ -23,28 +24,12 @@ export type Tiling = {
   readonly pairs: bigint;
   /** Throws `not-found` unless 0 ≤ index < count. */
   tileAt(index: number): Tile;
+  /** Inclusive runs of the tiles, in order, that hold at least one of these pairs: `ranges` normalised, `ports` null for all of them. */
+  tilesWith(pairs: { readonly ranges: readonly AddressRange[]; readonly ports: readonly PortRange[] | null }): TileRun[];
 };
 
 /** What a tile's cut depends on. */
 export type TilingSpec = Pick<JobSpec, "blocks" | "tiling">;
-
-/** A tile is strided over its block in at most this many chunks of addresses … */
-const CHUNKS_PER_TILE_MAX = 256n;
-/** … and all tiles of a block in about this many: each chunk is a range that every ledger keeps. */
-const CHUNKS_PER_BLOCK = 1_048_576n;
-/** Still strided, however many tiles there are. */
-const CHUNKS_PER_TILE_MIN = 8n;
-
-type CutBlock = {
-  readonly block: Block;
-  readonly ranges: readonly AddressRange[];
-  /** `starts[i]`: how many addresses of the block stand before `ranges[i]`; one more entry: all of them. */
-  readonly starts: readonly bigint[];
-  readonly ports: readonly PortRange[];
-  readonly portCount: number;
-  readonly firstTile: number;
-  readonly tileCount: number;
-};
 
 /**
  * The tiles of a spec (tiling version 1): a pure function, equal in every region.
@@ -77,6 +62,12 @@ export function tilingOf(spec: TilingSpec): Tiling {
       }
       return tileOfBlock(cut, index);
     },
+    tilesWith: ({ ranges, ports }) =>
+      mergeRuns(
+        blocks
+          .filter((cut) => ports === null || intersectPorts(cut.ports, ports).length > 0)
+          .flatMap((cut) => slicesWithin(cut, ranges).flatMap(([from, to]) => tilesOfSlice(cut, from, to))),
+      ),
   };
 }
 
@@ -117,10 +108,6 @@ function cutBlock(block: Block, pairsMax: number, firstTile: number): CutBlock {
   return { block, ranges, starts, ports, portCount, firstTile, tileCount };
 }
 
-function addressCount(cut: CutBlock): bigint {
-  return cut.starts.at(-1) ?? 0n;
-}
-
 function refuseSharedAddresses(blocks: readonly CutBlock[]): void {
   const all = blocks.flatMap(({ ranges }) => ranges).sort((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
   for (const [i, range] of all.entries()) {
@@ -138,34 +125,13 @@ function refuseSharedAddresses(blocks: readonly CutBlock[]): void {
  */
 function tileOfBlock(cut: CutBlock, index: number): Tile {
   const { block, ports, portCount } = cut;
-  const addresses = addressCount(cut);
-  const tiles = BigInt(cut.tileCount);
+  const strides = stridesOf(cut);
   const i = BigInt(index - cut.firstTile);
-  const short = addresses / tiles;
-  const longBefore = (i * addresses) / tiles - i * short;
-  const isLong = ((i + 1n) * addresses) / tiles - (i + 1n) * short - longBefore;
-  const longAll = addresses - tiles * short;
-  const rounds = tiles === 1n ? 1n : smallest(short, chunksPerTile(tiles));
+  const isLong = strides.longBefore(i + 1n) - strides.longBefore(i);
   const ranges: AddressRange[] = [];
-  for (let round = 0n; round < rounds; round += 1n) {
-    const shortFrom = (round * short) / rounds;
-    const longFrom = (round * (short + 1n)) / rounds;
-    const shortSize = ((round + 1n) * short) / rounds - shortFrom;
-    const longSize = ((round + 1n) * (short + 1n)) / rounds - longFrom;
-    const roundFrom = (tiles - longAll) * shortFrom + longAll * longFrom;
-    const from = roundFrom + (i - longBefore) * shortSize + longBefore * longSize;
-    pushSlice(ranges, cut, from, from + (isLong === 1n ? longSize : shortSize));
-  }
-  return { index, engine: block.engine, members: block.members, ranges, ports, pairs: Number(short + isLong) * portCount };
-}
-
-function chunksPerTile(tiles: bigint): bigint {
-  const share = CHUNKS_PER_BLOCK / tiles;
-  return share < CHUNKS_PER_TILE_MIN ? CHUNKS_PER_TILE_MIN : smallest(share, CHUNKS_PER_TILE_MAX);
-}
-
-function smallest(a: bigint, b: bigint): bigint {
-  return a < b ? a : b;
+  for (let round = 0n; round < strides.rounds; round += 1n)
+    pushSlice(ranges, cut, strides.chunkFrom(i, round), strides.chunkFrom(i + 1n, round));
+  return { index, engine: block.engine, members: block.members, ranges, ports, pairs: Number(strides.short + isLong) * portCount };
 }
 
 /** Appends addresses number `from` (inclusive) to `to` (exclusive) of the block's list. */

@@ -1,10 +1,12 @@
 import { PortolanError } from "../core/errors.ts";
 import type { Receipt } from "../core/messages/bus.ts";
-import { chainHash, type Sha256Hex } from "../core/statement.ts";
+import type { Judged } from "../core/messages/record.ts";
+import { chainHash } from "../core/statement.ts";
+import { isPositionTaken, leaseLost, recordStatements, refuseTooMuch } from "./append.ts";
 import { type Database, numberOf, type Sql, textOf } from "./database.ts";
-import { insertRecord, type Positioned, project } from "./project.ts";
+import { type Positioned, project } from "./project.ts";
 import { claimLease, isLeaseLost, SETTLE } from "./settle.ts";
-import { ACCEPT_ITEMS_MAX, ACCEPT_SIGHTINGS_MAX, type AcceptContext, type AcceptItem, type PeerItem } from "./types.ts";
+import type { AcceptContext, AcceptItem } from "./types.ts";
 
 /** Another keeper may have taken the numbers that we read; after that many times something is wrong. */
 const NUMBERING_ATTEMPTS = 20;
@@ -32,8 +34,10 @@ export async function accept(
   memory: HeadMemory,
 ): Promise<Receipt[]> {
   refuseTooMuch(items);
+  let guess: Head | null = null;
   for (let attempt = 1; ; attempt++) {
-    const head = memory.head ?? (await readHead(database, items));
+    const head: Head = memory.head ?? (await readHead(database, items));
+    if (guess !== null) refuseSetBack(guess, head);
     const fresh = await numberItems(items, head, context);
     if (fresh.length === 0 && (context.finishes ?? []).length === 0) return receipts(items, head, fresh);
     memory.head = null;
@@ -45,8 +49,18 @@ export async function accept(
       if (isLeaseLost(error)) throw leaseLost(error);
       // A keeper whose lease ended, or an earlier try of our own, appended in between: look, and number again.
       if (!isPositionTaken(error) || attempt >= NUMBERING_ATTEMPTS) throw error;
+      if (head.isGuess) guess = head;
     }
   }
+}
+
+/** A log only grows. One that ends before our own last append lost records under us, and would give their numbers a second time. */
+function refuseSetBack(guess: Head, { log, next, chain }: Head): void {
+  if (log !== guess.log || next > guess.next || (next === guess.next && chain === guess.chain)) return;
+  throw new PortolanError(
+    "conflict",
+    `log ${log} ends at record ${next - 1} although ${guess.next - 1} was committed: the ledger was restored or set back while its keeper worked`,
+  );
 }
 
 function headAfter(head: Head, fresh: readonly Positioned[]): Head {
@@ -65,43 +79,6 @@ function proveHead(head: Head, fresh: readonly Positioned[]): Sql {
   };
 }
 
-/** See `Ledger.applyPeer`. */
-export async function applyPeer(
-  database: Database,
-  items: readonly PeerItem[],
-  context: Pick<AcceptContext, "epoch" | "nowMs" | "sha256" | "compress">,
-): Promise<void> {
-  refuseTooMuch(items);
-  const positioned = items.map((item) => ({ item, acceptance: item.acceptance }));
-  const logs = new Map(items.map(({ acceptance, region }) => [acceptance.log, region]));
-  const stampMs = Math.max(context.nowMs, ...items.map(({ acceptance }) => acceptance.stampMs));
-  try {
-    await database.batch(
-      [
-        claimLease(context.epoch, stampMs),
-        {
-          sql: `insert into log(id, region) select value->>0, value->>1 from json_each(?1) where true
-            on conflict do update set region = excluded.region where region = ''`,
-          args: [JSON.stringify([...logs])],
-        },
-        ...recordStatements(positioned, context, projectIfValid),
-        ...SETTLE,
-      ],
-      "write",
-    );
-  } catch (error) {
-    if (isLeaseLost(error)) throw leaseLost(error);
-    if (isPositionTaken(error)) {
-      throw new PortolanError(
-        "conflict",
-        "a peer sent another record for a position that this ledger holds; its log has to be minted anew",
-        { cause: error },
-      );
-    }
-    throw error;
-  }
-}
-
 function acceptStatements(head: Head, fresh: readonly Positioned[], context: AcceptContext): Sql[] {
   const stampMs = fresh.at(-1)?.acceptance.stampMs ?? head.stampMs;
   const looks = JSON.stringify((context.looks ?? []).map(({ job, tile, open, missed, overruled }) => [job, tile, open, missed, overruled]));
@@ -117,44 +94,6 @@ function acceptStatements(head: Head, fresh: readonly Positioned[], context: Acc
   const proof = head.isGuess ? [proveHead(head, fresh)] : [];
   return [claimLease(context.epoch, stampMs), ...proof, ...recordStatements(fresh, context, project), look, ...finishes, ...SETTLE];
 }
-
-/** What a peer accepted is kept even when it means nothing here: a gap in its log would stop all closing. */
-export function projectIfValid(positioned: Positioned, sha256: Sha256Hex): Sql[] {
-  try {
-    return project(positioned, sha256);
-  } catch (error) {
-    if (error instanceof PortolanError && error.code === "invalid") return [];
-    throw error;
-  }
-}
-
-function recordStatements(
-  positioned: readonly Positioned[],
-  context: Pick<AcceptContext, "sha256" | "compress">,
-  projection: typeof project,
-): Sql[] {
-  const stamps = positioned.map(({ acceptance }) => [acceptance.log, acceptance.stampMs]);
-  const signers = positioned
-    .filter(({ item }) => SCANNER_KINDS.has(item.statement.kind))
-    .map(({ item, acceptance }) => [item.author.publicKey, item.author.name, acceptance.stampMs]);
-  return [
-    ...positioned.map((one) => insertRecord(one, context.compress)),
-    {
-      sql: `update log set last_stamp_ms = max(last_stamp_ms, (select max(value->>1) from json_each(?1) where value->>0 = log.id))
-        where id in (select value->>0 from json_each(?1))`,
-      args: [JSON.stringify(stamps)],
-    },
-    {
-      sql: `insert into signer(key, name, last_stamp_ms) select value->>0, value->>1, max(value->>2) from json_each(?1) where true group by 1
-        on conflict do update set last_stamp_ms = max(last_stamp_ms, excluded.last_stamp_ms)`,
-      args: [JSON.stringify(signers)],
-    },
-    ...positioned.flatMap((one) => projection(one, context.sha256)),
-  ];
-}
-
-/** What scanners say themselves. */
-const SCANNER_KINDS: ReadonlySet<string> = new Set(["part", "report", "probe"]);
 
 async function readHead(database: Database, items: readonly AcceptItem[]): Promise<Head> {
   const [logs, held] = await database.batch(
@@ -194,36 +133,21 @@ async function numberItems(items: readonly AcceptItem[], head: Head, context: Ac
     seen.add(item.id);
     stampMs = Math.max(context.nowMs, stampMs + 1);
     const rseq = head.next + fresh.length;
-    const chain = chainHash({ log: head.log, rseq, previous, id: item.id, stampMs }, context.sha256);
-    fresh.push({ item, acceptance: { log: head.log, rseq, stampMs, chain, signature: await context.sign(chain) } });
+    const judged = judgedOf(item);
+    const chain = chainHash({ log: head.log, rseq, previous, id: item.id, stampMs, judged }, context.sha256);
+    fresh.push({ item, acceptance: { log: head.log, rseq, stampMs, judged, chain, signature: await context.sign(chain) } });
     previous = chain;
   }
   return fresh;
+}
+
+/** A report is what the keeper judged it to be; without a judgement what its scanner calls it. */
+function judgedOf({ statement, judged }: AcceptItem): Judged {
+  return statement.kind === "report" ? (judged ?? statement.content.outcome).kind : null;
 }
 
 function receipts(items: readonly AcceptItem[], head: Head, fresh: readonly Positioned[]): Receipt[] {
   const numbers = new Map(head.held);
   for (const { item, acceptance } of fresh) numbers.set(item.id, acceptance.rseq);
   return items.map(({ id }) => ({ id, log: head.log, rseq: numbers.get(id) ?? 0 }));
-}
-
-function refuseTooMuch(items: readonly AcceptItem[]): void {
-  let sightings = 0;
-  for (const item of items) {
-    if (item.statement.kind === "part" || item.statement.kind === "upload") sightings += item.statement.content.sightings;
-  }
-  if (items.length > ACCEPT_ITEMS_MAX || sightings > ACCEPT_SIGHTINGS_MAX) {
-    throw new PortolanError(
-      "too-large",
-      `${items.length} records with ${sightings} sightings at once; the ledger takes ${ACCEPT_ITEMS_MAX} and ${ACCEPT_SIGHTINGS_MAX}: send fewer`,
-    );
-  }
-}
-
-function isPositionTaken(error: unknown): boolean {
-  return error instanceof Error && /(UNIQUE|NOT NULL) constraint failed: record\./.test(error.message);
-}
-
-function leaseLost(cause: unknown): PortolanError {
-  return new PortolanError("conflict", "another keeper of this region has the lease; this one writes nothing", { cause });
 }

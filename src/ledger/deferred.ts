@@ -6,6 +6,7 @@ import { REVOKE_DUE, takeBackKey } from "./deferred-revoke.ts";
 import { passTile, TILE_DUE } from "./deferred-tile.ts";
 import { cutTiles } from "./project-job.ts";
 import { claimLease, SETTLE } from "./settle.ts";
+import { passSilent, SILENT_DUE } from "./vantage.ts";
 
 /** Window (of services) and lease of one step of deferred work. */
 export type DeferredContext = { readonly epoch: number; readonly sha256: Sha256Hex; readonly window?: number };
@@ -23,8 +24,8 @@ const PROBE_DUE: Sql = { sql: "select lower(hex(id)) as id, done from probe wher
  * found something to do. Exact whatever comes in between: a new sighting lies above every frontier that counts already.
  */
 export async function runDeferred(database: Database, context: DeferredContext): Promise<boolean> {
-  const due = await database.batch([JOB_DUE, REVOKE_DUE, TILE_DUE, PROBE_DUE, RELOOK_DUE], "read");
-  const [job, revoke, tile, probe, relook] = due.map((rows) => rows[0]);
+  const due = await database.batch([JOB_DUE, REVOKE_DUE, TILE_DUE, PROBE_DUE, RELOOK_DUE, SILENT_DUE], "read");
+  const [job, revoke, tile, probe, relook, silent] = due.map((rows) => rows[0]);
   if (job !== undefined) {
     const spec = jobSpecSchema.parse(JSON.parse(textOf(job, "body")));
     const tiles = cutTiles(textOf(job, "id"), spec, numberOf(job, "tiles_made"), context.sha256);
@@ -37,6 +38,7 @@ export async function runDeferred(database: Database, context: DeferredContext):
     const step = numberOf(probe, "done") === 1 ? applyProbe(textOf(probe, "id")) : takeBackProbe(textOf(probe, "id"));
     await database.batch([claimLease(context.epoch, 0), ...step], "write");
   } else if (relook !== undefined) await lookAgain(database, relook, context.epoch);
+  else if (silent !== undefined) await passSilent(database, silent, context);
   else return false;
   return true;
 }

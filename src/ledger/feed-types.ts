@@ -1,4 +1,5 @@
 import type { Protocol } from "../core/port.ts";
+import type { SearchContext } from "./search/query.ts";
 import type { ServiceState } from "./types.ts";
 
 /** In the order of the column `kind`. `seen-again`: missing, and then seen. `unmonitored`: covered once, and in no plan any more. */
@@ -46,4 +47,6 @@ export type ChangeQuery = {
   /** Default `newest`, for pages; `oldest` for readers that follow the feed: then `next` is never null. */
   readonly first?: "newest" | "oldest";
   readonly kinds?: readonly ChangeKind[];
+  /** Terms about the kind of change, and about the address, port or protocol of its service: others are refused as `invalid`. */
+  readonly matching?: Pick<SearchContext, "filter" | "groups">;
 };

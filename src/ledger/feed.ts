@@ -1,7 +1,10 @@
-import { type Database, numberOf, optionalTextOf, type Sql, type SqlRow } from "./database.ts";
+import { PortolanError } from "../core/errors.ts";
+import type { FilterKey } from "../core/filter/filter.ts";
+import { type Database, numberOf, optionalTextOf, type Sql, type SqlRow, type SqlValue } from "./database.ts";
 import { limitOf, numberedCursor } from "./page.ts";
 import { keyOf, stateOf } from "./services.ts";
-import { type Change, CHANGE_KINDS, type ChangeCause, type ChangeQuery } from "./feed-types.ts";
+import { type Change, CHANGE_KINDS, type ChangeCause, type ChangeKind, type ChangeQuery } from "./feed-types.ts";
+import { type Bind, conditionOf } from "./search/conditions.ts";
 import type { Page } from "./types.ts";
 
 /** Changes that one page looks at when only some kinds are wanted. */
@@ -11,6 +14,7 @@ const SCANNED_MAX = 20_000;
 export async function listChanges(database: Database, query: ChangeQuery): Promise<Page<Change>> {
   const limit = limitOf(query.limit);
   const oldest = query.first === "oldest";
+  const isFiltered = query.kinds !== undefined || query.matching !== undefined;
   const from = query.cursor === undefined ? null : numberedCursor(query.cursor);
   const [rows, ends] = await database.batch(
     [
@@ -30,19 +34,39 @@ export async function listChanges(database: Database, query: ChangeQuery): Promi
   const end = ends?.[0]?.["n"];
   const last = isCut || typeof end !== "number" ? (items.at(-1)?.n ?? null) : end;
   if (oldest) return { items, next: String(last ?? from ?? 0) };
-  return { items, next: isCut || (last !== null && last > 1 && query.kinds !== undefined) ? String(last) : null };
+  return { items, next: isCut || (last !== null && last > 1 && isFiltered) ? String(last) : null };
 }
 
-function pageSql({ kinds, first }: ChangeQuery, from: number | null, limit: number): Sql {
-  const numbers = JSON.stringify((kinds ?? CHANGE_KINDS).map((kind) => CHANGE_KINDS.indexOf(kind)));
+function pageSql({ kinds, first, matching }: ChangeQuery, from: number | null, limit: number): Sql {
+  const args: SqlValue[] = [];
+  const bind = (value: SqlValue): string => `?${args.push(value)}`;
   const [compare, order, start] = first === "oldest" ? [">", "asc", from ?? 0] : ["<", "desc", from ?? Number.MAX_SAFE_INTEGER];
   return {
-    sql: `select c.n, c.kind, lower(hex(c.ip)) as ip, c.port, c.proto, c.was, c.state, lower(hex(c.job)) as job, r.kind as cause_kind,
-        lower(hex(r.id)) as cause, c.at_ms
-      from (select * from change where n ${compare} ?1 order by n ${order} limit ?3) c left join record r on r.n = c.cause
-      where c.kind in (select value from json_each(?2)) order by c.n ${order} limit ?4`,
-    args: [start, numbers, SCANNED_MAX, limit + 1],
+    sql: `select s.n, s.kind, lower(hex(s.ip)) as ip, s.port, s.proto, s.was, s.state, lower(hex(s.job)) as job, r.kind as cause_kind,
+        lower(hex(r.id)) as cause, s.at_ms
+      from (select * from change where n ${compare} ${bind(start)} order by n ${order} limit ${SCANNED_MAX}) s left join record r on r.n = s.cause
+      where ${[ofKinds(kinds ?? CHANGE_KINDS, bind), ...(matching === undefined ? [] : matches(matching, bind))].join(" and ")}
+      order by s.n ${order} limit ${bind(limit + 1)}`,
+    args,
   };
+}
+
+function ofKinds(kinds: readonly ChangeKind[], bind: Bind): string {
+  return `s.kind in (${kinds.map((kind) => bind(CHANGE_KINDS.indexOf(kind))).join(", ")})`;
+}
+
+const KEYS_OF_CHANGES: ReadonlySet<FilterKey> = new Set(["net", "port", "proto", "group", "change"]);
+
+/** Conditions of a filter on a change `s`; news about a job has no address and port, and no such term matches it. */
+function matches({ filter, groups }: NonNullable<ChangeQuery["matching"]>, bind: Bind): string[] {
+  return filter.terms.map((term) => {
+    if (term.key === "change") return `${term.negated ? "not " : ""}${ofKinds(term.changes, bind)}`;
+    if (KEYS_OF_CHANGES.has(term.key)) return conditionOf(term, { filter, groups, nowMs: 0, plans: [] }, bind);
+    throw new PortolanError(
+      "invalid",
+      `changes cannot be filtered by ${term.key}:; they know ip:, net:, port:, proto:, group: and change:, and GET /v1/services knows the rest`,
+    );
+  });
 }
 
 function changeOf(row: SqlRow): Change {

@@ -7,6 +7,9 @@ import { type Command, COMMAND_KINDS, type CommandKind, type CommandResult } fro
 const WAITING_MAX = 1_000;
 const BODY_CHARS_MAX = 256 * 1024;
 const KEEP_DONE_MS = 3_600_000;
+/** A keeper may have begun just before a command's time was over; from then on none is at it any more. */
+const LATE_AFTER_MS = 60_000;
+const LATE: CommandResult = { ok: false, code: "unavailable", message: "no keeper came to it in time; send it again" };
 
 /** See `LedgerReader.submitCommand`. */
 export async function submitCommand(
@@ -53,7 +56,7 @@ export async function takeCommands(database: Database, { limit, nowMs }: { limit
   const [rows] = await database.batch(
     [
       {
-        sql: "select id, kind, body, created_at_ms from inbox where done_at_ms is null and expires_at_ms > ?2 order by n limit ?1",
+        sql: "select id, kind, body, created_at_ms from inbox where done_at_ms is null and expires_at_ms > ?2 order by payload is not null, n limit ?1",
         args: [limit, nowMs],
       },
     ],
@@ -74,7 +77,6 @@ export async function finishCommand(
   result: CommandResult,
   { epoch, nowMs }: { epoch: number; nowMs: number },
 ): Promise<void> {
-  const late: CommandResult = { ok: false, code: "unavailable", message: "no keeper came to it in time; send it again" };
   await database.batch(
     [
       claimLease(epoch, 0),
@@ -84,12 +86,27 @@ export async function finishCommand(
       },
       {
         sql: "update inbox set done_at_ms = ?1, result = ?2 where done_at_ms is null and expires_at_ms <= ?1",
-        args: [nowMs, JSON.stringify(late)],
+        args: [nowMs, JSON.stringify(LATE)],
       },
       { sql: "delete from inbox where done_at_ms is not null and done_at_ms < ?1", args: [nowMs - KEEP_DONE_MS] },
     ],
     "write",
   );
+}
+
+/** For a region whose keeper is away: ends commands that are a minute past their time, forgets those done an hour ago. Repeatable. */
+export async function tidyInbox(database: Database, nowMs: number): Promise<{ ended: number; forgotten: number }> {
+  const [ended, forgotten] = await database.batch(
+    [
+      {
+        sql: "update inbox set done_at_ms = ?1, result = ?2 where done_at_ms is null and expires_at_ms <= ?3 returning n",
+        args: [nowMs, JSON.stringify(LATE), nowMs - LATE_AFTER_MS],
+      },
+      { sql: "delete from inbox where done_at_ms is not null and done_at_ms < ?1 returning n", args: [nowMs - KEEP_DONE_MS] },
+    ],
+    "write",
+  );
+  return { ended: ended?.length ?? 0, forgotten: forgotten?.length ?? 0 };
 }
 
 function parseKind(kind: string): CommandKind {

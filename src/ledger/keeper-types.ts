@@ -1,3 +1,4 @@
+import type { Engine } from "../core/messages/common.ts";
 import type { AssignmentKey } from "../core/messages/job.ts";
 import type { ServiceRef } from "../core/messages/probe.ts";
 import type { BrakeCount } from "../core/verdict/brake.ts";
@@ -39,6 +40,20 @@ export type HeldTile = {
 /** A scanner that its keeper lost and that nothing has been heard of since. */
 export type LostScanner = { readonly scanner: string; readonly region: string; readonly lastHeardMs: number; readonly lostAtMs: number };
 
+/** What a scanner of any region can run, as its own keeper said last. */
+export type ScannerAbility = {
+  readonly scanner: string;
+  readonly region: string;
+  readonly engines: readonly Engine[];
+  readonly masscanVersion: string | null;
+  readonly saidAtMs: number;
+  /** When it was last lost, be it back or not; null for never. */
+  readonly lostAtMs: number | null;
+};
+
+/** The newest stamp in the logs of one region that are held here: when something last came from there, by its own clock. */
+export type RegionNews = { readonly region: string; readonly lastStampMs: number };
+
 /** An open shard whose scanner is lost. */
 export type Reassignable = AssignmentKey & {
   readonly from: string;
@@ -63,6 +78,9 @@ export type KeeperQueries = {
   /** Oldest first, at most 1,000. */
   heldTiles(query?: { home?: string; job?: string }): Promise<HeldTile[]>;
   lostScanners(): Promise<LostScanner[]>;
+  /** By name; scanners of which no keeper ever said anything are not in it. */
+  scannerAbilities(): Promise<ScannerAbility[]>;
+  regionNews(): Promise<RegionNews[]>;
   /** Shards of running, unpaused jobs of this home; `attempt` is the new one to give out. */
   reassignable(query: { home: string; limit: number }): Promise<Reassignable[]>;
   /** Who was given this attempt, or an earlier one of the shard and has had it since, by a reassignment; null when it is the shard's own member. */

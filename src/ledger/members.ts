@@ -1,6 +1,8 @@
+import { z } from "zod";
+import { engineSchema } from "../core/messages/common.ts";
 import type { AssignmentKey } from "../core/messages/job.ts";
 import { type Database, numberOf, optionalTextOf, textOf } from "./database.ts";
-import type { BlockedJob, LostScanner, Reassignable } from "./keeper-types.ts";
+import type { BlockedJob, LostScanner, Reassignable, RegionNews, ScannerAbility } from "./keeper-types.ts";
 import { ATTEMPTS_MAX } from "./types.ts";
 
 /** See `KeeperQueries.lostScanners`. */
@@ -12,6 +14,35 @@ export async function lostScanners(database: Database): Promise<LostScanner[]> {
     lastHeardMs: numberOf(row, "last_heard_ms"),
     lostAtMs: numberOf(row, "stamp_ms"),
   }));
+}
+
+/** See `KeeperQueries.scannerAbilities`. */
+export async function scannerAbilities(database: Database): Promise<ScannerAbility[]> {
+  const [rows] = await database.batch(
+    [
+      {
+        sql: "select h.*, (select l.stamp_ms from scanner_lost l where l.scanner = h.scanner) as lost_ms from scanner_heard h order by h.scanner",
+      },
+    ],
+    "read",
+  );
+  return (rows ?? []).map((row) => ({
+    scanner: textOf(row, "scanner"),
+    region: textOf(row, "region"),
+    engines: enginesSchema.parse(JSON.parse(textOf(row, "engines"))),
+    masscanVersion: textOf(row, "masscan_version") || null,
+    saidAtMs: numberOf(row, "stamp_ms"),
+    lostAtMs: row["lost_ms"] === null ? null : numberOf(row, "lost_ms"),
+  }));
+}
+
+const enginesSchema = z.array(engineSchema);
+
+/** See `KeeperQueries.regionNews`. */
+export async function regionNews(database: Database): Promise<RegionNews[]> {
+  const sql = "select region, max(last_stamp_ms) as last from log where region <> '' group by region order by region";
+  const [rows] = await database.batch([{ sql }], "read");
+  return (rows ?? []).map((row) => ({ region: textOf(row, "region"), lastStampMs: numberOf(row, "last") }));
 }
 
 /** See `KeeperQueries.reassignable`. */

@@ -1,4 +1,4 @@
-import type { Acceptance, JobControl, Reassignment, ScannerLost } from "../core/messages/record.ts";
+import type { Acceptance, JobControl, Reassignment, ScannerHeard, ScannerLost } from "../core/messages/record.ts";
 import type { Sql } from "./database.ts";
 import { REFOLD_ASSIGNMENTS } from "./project-report.ts";
 
@@ -21,6 +21,18 @@ export function projectScannerLost({ scanner, region, lastHeardMs }: ScannerLost
         on conflict do update set region = excluded.region, last_heard_ms = excluded.last_heard_ms, stamp_ms = excluded.stamp_ms
         where (excluded.stamp_ms, excluded.last_heard_ms, excluded.region) > (stamp_ms, last_heard_ms, region)`,
       args: [scanner, region, lastHeardMs, stampMs],
+    },
+  ];
+}
+
+/** Only the newest of a scanner matters. */
+export function projectScannerHeard({ scanner, region, engines, masscanVersion }: ScannerHeard, stampMs: number): Sql[] {
+  return [
+    {
+      sql: `insert into scanner_heard(scanner, region, engines, masscan_version, stamp_ms) values (?1, ?2, ?3, ?4, ?5)
+        on conflict do update set region = excluded.region, engines = excluded.engines, masscan_version = excluded.masscan_version, stamp_ms = excluded.stamp_ms
+        where (excluded.stamp_ms, excluded.region, excluded.engines, excluded.masscan_version) > (stamp_ms, region, engines, masscan_version)`,
+      args: [scanner, region, JSON.stringify([...engines].toSorted()), masscanVersion ?? "", stampMs],
     },
   ];
 }

@@ -22,14 +22,18 @@ export const REFOLD_ASSIGNMENTS = `update assignment set
   retry_at_ms = coalesce((select iif(max(r.attempt) < ${GIVEN_ATTEMPT}, 0, max(r.stamp_ms) + 1000 * (1 << min(8, max(r.attempt)))) ${OF_SHARD}), 0),
   problem = (select r.problem ${OF_SHARD} and not (${GOOD}) order by r.attempt desc, r.id limit 1)`;
 
-/** A report, its parts by name, and what it does to its shard. Two reports of one key and run void each other's coverage. */
+/**
+ * A report, its parts by name, and what it does to its shard. It is complete when any keeper that accepted it says so. Two reports
+ * of one key and run void each other's coverage.
+ */
 export function projectReport(id: string, report: Report, signer: string, stampMs: number): Sql[] {
   const { key, outcome } = report;
   return [
     {
       sql: `insert into report(id, job, tile, shard, attempt, scanner, signer, run, complete, void, problem, sightings, probes_sent, started_at_ms, ended_at_ms, stamp_ms)
         select unhex(?1), unhex(?2), ?3, ?4, ?5, ?6, s.n, ?7, ?8, iif(s.revoked > 0, 2, 0), iif(s.revoked > 0, '${REVOKED}', ?9), ?11, ?12, ?13, ?14, ?10
-        from signer s where s.key = ?15 on conflict do nothing`,
+        from signer s where s.key = ?15
+        on conflict do update set complete = 1, problem = iif(void = 0, null, problem) where complete = 0 and excluded.complete = 1`,
       args: [
         id,
         key.job,
@@ -53,8 +57,9 @@ export function projectReport(id: string, report: Report, signer: string, stampM
       args: [id, JSON.stringify(report.parts.map((part) => part.id))],
     },
     {
+      // Found by its run (the plus): a signer has made all the reports of a scanner's life.
       sql: `update report set void = void | 1, problem = 'two different reports have one run id'
-        where run = ?1 and void & 1 = 0 and exists (select 1 from report o where o.run = ?1 and o.signer = report.signer and o.id <> report.id)`,
+        where run = ?1 and void & 1 = 0 and exists (select 1 from report o where o.run = ?1 and +o.signer = report.signer and o.id <> report.id)`,
       args: [report.runId],
     },
     {

@@ -1,6 +1,6 @@
 import type { Sha256Hex } from "../core/statement.ts";
 import { type Database, numberOf, optionalTextOf, type Sql } from "./database.ts";
-import { projectIfValid } from "./accept.ts";
+import { projectIfValid } from "./append.ts";
 import { claimLease, SETTLE } from "./settle.ts";
 import { readRecords, type StoredReader } from "./stored.ts";
 import { withinSightings } from "./verify.ts";
@@ -15,6 +15,8 @@ const PROJECTED = [
   "sighting",
   "miss",
   "confirm",
+  "deny",
+  "deny_lift",
   "assignment",
   "tile",
   "job",
@@ -33,9 +35,13 @@ const PROJECTED = [
   "report",
   "report_part",
   "scanner_lost",
+  "scanner_heard",
   "tile_abandoned",
   "tile_complete",
   "tile_need",
+  "traceroute",
+  "silent",
+  "silent_pass",
   "covered",
   "covered_shape",
   "covered_ports",
@@ -51,19 +57,18 @@ const PROJECTED = [
  * Repeatable: a second call begins again.
  */
 export async function startRebuild(database: Database, { epoch }: { epoch: number }): Promise<void> {
-  await database.batch(
-    [
-      claimLease(epoch, 0),
-      {
-        sql: `insert into rebuild(id, next, upto) select 1, 1, coalesce(max(n), 0) from record where true
-          on conflict do update set next = 1, upto = excluded.upto, tiles = null`,
-      },
-      ...PROJECTED.map((table) => ({ sql: `delete from ${table}` })),
-      { sql: "update signer set revoked = 0, cursor = null" },
-    ],
-    "write",
-  );
+  await database.batch([claimLease(epoch, 0), ...START_REBUILD], "write");
 }
+
+/** Part of a transaction: see `startRebuild`. */
+export const START_REBUILD: readonly Sql[] = [
+  {
+    sql: `insert into rebuild(id, next, upto) select 1, 1, coalesce(max(n), 0) from record where true
+      on conflict do update set next = 1, upto = excluded.upto, tiles = null`,
+  },
+  ...PROJECTED.map((table) => ({ sql: `delete from ${table}` })),
+  { sql: "update signer set revoked = 0, cursor = null" },
+];
 
 /** Tile-completes that begin to count in one window. */
 const TILES_MAX = 2_000;

@@ -3,12 +3,14 @@ import { PortolanError } from "../core/errors.ts";
 import { protocolNumber, protocolOf } from "../core/port.ts";
 import { type Database, numberOf, optionalTextOf, type Sql, type SqlRow, type SqlValue, textOf } from "./database.ts";
 import { limitOf, page } from "./page.ts";
+import { DISAGREEING, DISAGREES } from "./vantage.ts";
 import type { Page, PortCount, Service, ServiceCounts, ServiceQuery, ServiceState } from "./types.ts";
 
 const STATES: readonly ServiceState[] = ["open", "missing", "closed"];
 const SERVICES_OF_HOST_MAX = 1_000;
 
-const COLUMNS = `lower(hex(s.ip)) as ip, s.port, s.proto, s.state, s.known, s.reopened, s.since_ms,
+/** Columns of a service `s` as `serviceOf` reads them. */
+export const SERVICE_COLUMNS = `lower(hex(s.ip)) as ip, s.port, s.proto, s.state, s.known, s.reopened, s.since_ms,
   (select json_array(min(g.first_at_s), max(g.last_at_s)) from sighting g where g.ip = s.ip and g.port = s.port and g.proto = s.proto) as seen,
   (select json_group_array(distinct l.region) from sighting g cross join log l on l.n = g.log
     where g.ip = s.ip and g.port = s.port and g.proto = s.proto and g.own_rseq >= 0) as regions,
@@ -30,10 +32,18 @@ export async function listServices(database: Database, query: ServiceQuery): Pro
 export function servicesSql(query: ServiceQuery, limit: number): Sql {
   const args: SqlValue[] = [];
   const bind = (value: SqlValue): string => `?${args.push(value)}`;
-  const where = [stateCondition(query.state, query.known ?? "hide"), ...placeConditions(query, bind)];
-  if (query.cursor !== undefined) where.push(cursorCondition(query.cursor, query.port !== undefined, bind));
+  const place = placeConditions(query, bind);
+  if (query.cursor !== undefined) place.push(cursorCondition(query.cursor, query.port !== undefined, bind));
   const order = query.port === undefined ? "s.ip, s.port, s.proto" : "s.ip, s.proto";
-  return { sql: `select ${COLUMNS} from service s where ${where.join(" and ")} order by ${order} limit ${bind(limit)}`, args };
+  const state = stateCondition(query.state, query.known ?? "hide");
+  if (query.vantage === "disagree") {
+    const where = [state, ...place.map(ofSilent), DISAGREES].join(" and ");
+    return { sql: `select ${SERVICE_COLUMNS} from ${DISAGREEING} where ${where} order by ${ofSilent(order)} limit ${bind(limit)}`, args };
+  }
+  return {
+    sql: `select ${SERVICE_COLUMNS} from service s where ${[state, ...place].join(" and ")} order by ${order} limit ${bind(limit)}`,
+    args,
+  };
 }
 
 /** See `LedgerReader.countKnown`: from the tally, or within a range from the index of known-good services. */
@@ -41,10 +51,20 @@ export async function countKnown(database: Database, query: ServiceQuery): Promi
   const args: SqlValue[] = [];
   const places = placeConditions(query, (value) => `?${args.push(value)}`);
   const where = [stateCondition(query.state, "only"), ...places].join(" and ");
+  if (query.vantage === "disagree") {
+    const sql = `select count(*) as n from ${DISAGREEING} where ${where} and ${DISAGREES}`;
+    const [counts] = await database.batch([{ sql, args }], "read");
+    return numberOf(counts?.[0], "n");
+  }
   const counted =
     query.range === undefined ? "coalesce(sum(s.n), 0) as n from tally s" : "count(*) as n from service s indexed by service_good";
   const [rows] = await database.batch([{ sql: `select ${counted} where ${where}`, args }], "read");
   return numberOf(rows?.[0], "n");
+}
+
+/** The same condition on the row that drives a list of disagreements: its key is the service's. */
+function ofSilent(condition: string): string {
+  return condition.replaceAll(/\bs\.(ip|port|proto)\b/g, "v.$1");
 }
 
 function placeConditions(query: ServiceQuery, bind: (value: SqlValue) => string): string[] {
@@ -88,7 +108,7 @@ export async function host(database: Database, address: string): Promise<Service
   const [rows] = await database.batch(
     [
       {
-        sql: `select ${COLUMNS} from service s where s.ip = unhex(?1) order by s.port, s.proto limit ?2`,
+        sql: `select ${SERVICE_COLUMNS} from service s where s.ip = unhex(?1) order by s.port, s.proto limit ?2`,
         args: [addressToHex(parseAddress(address)), SERVICES_OF_HOST_MAX],
       },
     ],
@@ -125,7 +145,8 @@ export async function portCounts(database: Database, limit: number): Promise<Por
   }));
 }
 
-function serviceOf(row: SqlRow): Service {
+/** A row of `SERVICE_COLUMNS`. */
+export function serviceOf(row: SqlRow): Service {
   const [first, last]: [number, number] = JSON.parse(textOf(row, "seen"));
   const regions: string[] = JSON.parse(optionalTextOf(row, "regions") ?? "[]");
   return {

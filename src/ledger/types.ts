@@ -7,17 +7,24 @@ import type { Assignment, JobSpec } from "../core/messages/job.ts";
 import type { Heartbeat, Progress, Receipt } from "../core/messages/bus.ts";
 import type { Acceptance, Author, Statement } from "../core/messages/record.ts";
 import type { Outcome } from "../core/messages/report.ts";
+import type { Denied, DenyQuery, DenyRow } from "./denies.ts";
 import type { Certificate } from "../core/certificate/schema.ts";
 import type { ReportQuery, ReportRow, ScannerTotal } from "./accounting.ts";
 import type { DiffPoint, HistoryPageQuery, ServiceDifference, ServiceHistory, ServiceThen } from "./history.ts";
 import type { Labels, LabelsQuery } from "./labels.ts";
 import type { RuleKind, RuleSet } from "./rules.ts";
 import type { Change, ChangeQuery } from "./feed-types.ts";
+import type { Facet, SearchContext, SearchCounts, SearchFacets, SearchQuery } from "./search/query.ts";
 import type { StateHash } from "./state-hash.ts";
+import type { OutsideCommands, OutsideReader } from "./outside-types.ts";
+import type { PeerCommands, PeerQueries } from "./peer-types.ts";
 import type { StoredReader } from "./stored.ts";
+import type { Vantage } from "./vantage.ts";
 import type { KeeperQueries, WouldMiss } from "./keeper-types.ts";
 
+export type { DenyRow } from "./denies.ts";
 export { type Change, CHANGE_KINDS, type ChangeKind, type ChangeQuery } from "./feed-types.ts";
+export type { ImportRow, LegacyJob } from "./outside-types.ts";
 export type { HeldTile, WouldMiss } from "./keeper-types.ts";
 
 /** A statement on its way into the ledger. The keeper has judged it: signature, shape, payload digest, completeness. */
@@ -32,7 +39,10 @@ export type AcceptItem = {
   readonly sightings?: SightingTable;
   /** `AcceptContext.compress(payload)` when the caller has it already: so that it is not done while the database waits. */
   readonly compressed?: Uint8Array;
-  /** The keeper's own judgement of a report: the projection counts it as complete only when this says so too. The record stays as it was signed. */
+  /**
+   * The keeper's own judgement of a report (default: what its scanner says): a report counts as complete only when this says so too.
+   * The record stays as it was signed; of the judgement, complete or partial goes into its acceptance.
+   */
   readonly judged?: Outcome;
 };
 
@@ -83,8 +93,15 @@ export type CompletableTile = {
   readonly reports: { readonly shard: number; readonly id: string }[];
 };
 
-/** When a plan last ran, for the scheduler. */
-export type PlanRun = { readonly planId: string; readonly lastPlannedAtMs: number; readonly runningJob: string | null };
+/** When a plan last ran (follow-ups do not count), in whatever region, and what runs of it now, for the scheduler. */
+export type PlanRun = {
+  readonly planId: string;
+  readonly lastPlannedAtMs: number;
+  readonly running: readonly { readonly job: string; readonly home: string }[];
+};
+
+/** See `Ledger.interruptedJobs`; `tiles`: inclusive runs of abandoned tile numbers, at most 10,000. */
+export type InterruptedJob = { readonly id: string; readonly planId: string; readonly tiles: readonly { first: number; last: number }[] };
 
 /** A job that has open tiles. */
 export type RunningJob = {
@@ -96,7 +113,20 @@ export type RunningJob = {
 };
 
 /** Commands that the API leaves for the keeper. */
-export const COMMAND_KINDS = ["start-job", "cancel-job", "pause-job", "resume-job", "release-tile", "rebuild-ledger"] as const;
+export const COMMAND_KINDS = [
+  "start-job",
+  "cancel-job",
+  "pause-job",
+  "resume-job",
+  "release-tile",
+  "rebuild-ledger",
+  "upload",
+  "traceroute",
+  "add-legacy-job",
+  "end-legacy-job",
+  "deny",
+  "lift-deny",
+] as const;
 export type CommandKind = (typeof COMMAND_KINDS)[number];
 export type Command = { readonly id: string; readonly kind: CommandKind; readonly body: unknown; readonly createdAtMs: number };
 export type CommandResult =
@@ -133,6 +163,8 @@ export type ServiceQuery = {
   readonly state?: ServiceState | "active" | "all";
   /** Known-good services: default `hide`; `only` leaves the others out. */
   readonly known?: "hide" | "show" | "only";
+  /** Only services that one region sees and another one is silent about (see `Vantage`). */
+  readonly vantage?: "disagree";
   /** 1 … 1,000; default 100. */
   readonly limit?: number;
   /** `next` of the page before. */
@@ -211,53 +243,77 @@ export type ShardQuery = {
 };
 
 /** What a reader (API, pages) may do: queries, and commands for the keeper. Errors: `unavailable` when the database does not answer. */
-export type LedgerReader = Pick<KeeperQueries, "heldTiles"> & {
-  listServices(query: ServiceQuery): Promise<Page<Service>>;
-  /** How many known-good services the same query with `hide` leaves out; `known`, `limit` and `cursor` do not matter. */
-  countKnown(query: ServiceQuery): Promise<number>;
-  /** All services of one address in every state; at most 1,000. */
-  host(address: string): Promise<Service[]>;
-  counts(): Promise<ServiceCounts>;
-  /** Most frequent ports first. */
-  portCounts(limit: number): Promise<PortCount[]>;
-  listChanges(query: ChangeQuery): Promise<Page<Change>>;
-  /** When a service was open, missing, closed; null when nobody has seen it. The three of these read stored sightings: `unavailable` without zstd. */
-  history(service: Pick<Service, "address" | "protocol" | "port">): Promise<ServiceHistory | null>;
-  /** Services that were open or missing at a moment. A page may be short or empty although more follow: only `next` tells. */
-  openAt(query: HistoryPageQuery & { readonly atMs: number }): Promise<Page<ServiceThen>>;
-  /** What differs between two moments or jobs; paged as `openAt` is. */
-  diff(query: HistoryPageQuery & { readonly a: DiffPoint; readonly b: DiffPoint }): Promise<Page<ServiceDifference>>;
-  /** The certificate of a service's verdict (see core/certificate); null when it is not in the register. */
-  why(service: Pick<Service, "address" | "protocol" | "port">): Promise<Certificate | null>;
-  /** Labels of a page of services, in their order. */
-  labels(query: LabelsQuery): Promise<Labels[]>;
-  /** Version of the registry whose rules are applied; `marked`: to all services. Null before the first ones. */
-  rulesVersion(kind: RuleKind): Promise<{ version: number; marked: boolean } | null>;
-  stateHash(sha256: Sha256Hex): Promise<StateHash>;
-  /** Newest first. */
-  listJobs(query: { limit?: number; cursor?: string; plan?: string; state?: JobState }): Promise<Page<Job>>;
-  job(id: string): Promise<Job | null>;
-  jobSpec(id: string): Promise<JobSpec | null>;
-  listTiles(query: { job: string; limit?: number; cursor?: string }): Promise<Page<TileRow>>;
-  listShards(query: ShardQuery): Promise<Page<ShardRow>>;
-  /** By tile, shard and attempt. */
-  listReports(query: ReportQuery): Promise<Page<ReportRow>>;
-  /** What each scanner did for a job, by name. */
-  scannerTotals(job: string): Promise<ScannerTotal[]>;
-  scanners(): Promise<ScannerLive[]>;
-  /** Fresh progress only (younger than 15 s). */
-  progress(query: { job: string; nowMs: number }): Promise<Progress[]>;
-  frontier(): Promise<Frontier>;
-  /** Logs whose prefix stands before a hole: nothing whose frontier reaches beyond can close anything. */
-  holes(): Promise<{ log: string; region: string; prefix: number; highest: number }[]>;
-  submitCommand(kind: CommandKind, body: unknown, options: { nowMs: number; ttlMs?: number }): Promise<string>;
-  /** Null when the time is over; the keeper may still do it, until the command's own time is over. */
-  awaitCommand(id: string, timeoutMs: number): Promise<CommandResult | null>;
-};
+export type LedgerReader = OutsideReader &
+  Pick<KeeperQueries, "heldTiles"> &
+  Pick<PeerQueries, "logStands" | "peers"> & {
+    listServices(query: ServiceQuery): Promise<Page<Service>>;
+    /** How many known-good services the same query with `hide` leaves out; `known`, `limit` and `cursor` do not matter. */
+    countKnown(query: ServiceQuery): Promise<number>;
+    /** All services of one address in every state; at most 1,000. */
+    host(address: string): Promise<Service[]>;
+    counts(): Promise<ServiceCounts>;
+    /** Most frequent ports first. */
+    portCounts(limit: number): Promise<PortCount[]>;
+    /** Services that a filter matches. A page may be short or empty although more follow: only `next` tells (see search/search.ts). */
+    search(query: SearchQuery): Promise<Page<Service>>;
+    /** How many services a filter matches, and how many known-good ones it hides: exact, or at least so many. */
+    searchCounts(context: SearchContext): Promise<SearchCounts>;
+    /** The most frequent values among the first 10,000 services that a filter looks at. */
+    facets(context: SearchContext, facets: readonly Facet[]): Promise<SearchFacets>;
+    listChanges(query: ChangeQuery): Promise<Page<Change>>;
+    /** When a service was open, missing, closed; null when nobody has seen it. The three of these read stored sightings: `unavailable` without zstd. */
+    history(service: Pick<Service, "address" | "protocol" | "port">): Promise<ServiceHistory | null>;
+    /** Services that were open or missing at a moment. A page may be short or empty although more follow: only `next` tells. */
+    openAt(query: HistoryPageQuery & { readonly atMs: number }): Promise<Page<ServiceThen>>;
+    /** What differs between two moments or jobs; paged as `openAt` is. */
+    diff(query: HistoryPageQuery & { readonly a: DiffPoint; readonly b: DiffPoint }): Promise<Page<ServiceDifference>>;
+    /** The certificate of a service's verdict (see core/certificate); null when it is not in the register. */
+    why(service: Pick<Service, "address" | "protocol" | "port">): Promise<Certificate | null>;
+    /** What each region says of some services (a page of them), in their order. */
+    vantages(services: readonly Pick<Service, "address" | "protocol" | "port">[]): Promise<Vantage[][]>;
+    /** Labels of a page of services, in their order. */
+    labels(query: LabelsQuery): Promise<Labels[]>;
+    /** Version of the registry whose rules are applied; `marked`: to all services. Null before the first ones. */
+    rulesVersion(kind: RuleKind): Promise<{ version: number; marked: boolean } | null>;
+    stateHash(sha256: Sha256Hex): Promise<StateHash>;
+    /** Newest first. */
+    listJobs(query: { limit?: number; cursor?: string; plan?: string; state?: JobState }): Promise<Page<Job>>;
+    job(id: string): Promise<Job | null>;
+    jobSpec(id: string): Promise<JobSpec | null>;
+    listTiles(query: { job: string; limit?: number; cursor?: string }): Promise<Page<TileRow>>;
+    listShards(query: ShardQuery): Promise<Page<ShardRow>>;
+    /** By tile, shard and attempt. */
+    listReports(query: ReportQuery): Promise<Page<ReportRow>>;
+    /** What each scanner did for a job, by name. */
+    scannerTotals(job: string): Promise<ScannerTotal[]>;
+    scanners(): Promise<ScannerLive[]>;
+    /** Fresh progress only (younger than 15 s). */
+    progress(query: { job: string; nowMs: number }): Promise<Progress[]>;
+    frontier(): Promise<Frontier>;
+    /** What a commit of this database is worth: `strong` is on disk, `weak` may be lost with the machine; `unknown` when the database does not say. */
+    durability(): Promise<LedgerDurability>;
+    /** What was denied (see `denySchema`), newest first; `only` "in-force" leaves out what ended by then. */
+    listDenies(query: DenyQuery): Promise<Page<DenyRow>>;
+    /** Null when this ledger has no such record. */
+    deny(id: string): Promise<DenyRow | null>;
+    /** Everything that nobody may probe at this moment, merged. */
+    denied(nowMs: number): Promise<Denied>;
+    /** Logs whose prefix stands before a hole: nothing whose frontier reaches beyond can close anything. */
+    holes(): Promise<{ log: string; region: string; prefix: number; highest: number }[]>;
+    submitCommand(kind: CommandKind, body: unknown, options: { nowMs: number; ttlMs?: number }): Promise<string>;
+    /** Null when the time is over; the keeper may still do it, until the command's own time is over. */
+    awaitCommand(id: string, timeoutMs: number): Promise<CommandResult | null>;
+  };
+
+/** See `LedgerReader.durability`. */
+export type LedgerDurability = "strong" | "weak" | "unknown";
 
 /** What the keeper with the lease may do. Methods with an epoch write nothing (`conflict`) when another keeper has the lease. */
 export type Ledger = LedgerReader &
-  KeeperQueries & {
+  KeeperQueries &
+  PeerQueries &
+  OutsideCommands &
+  PeerCommands & {
     readonly region: string;
     ensureLog(mintLogId: () => string): Promise<{ log: string; next: number }>;
     /** Null while another holder has it. The same holder gets a new epoch. */
@@ -267,8 +323,6 @@ export type Ledger = LedgerReader &
     releaseLease(lease: { holder: string; epoch: number }): Promise<void>;
     /** One transaction: records with the next numbers, their projection, receipts in the order of the items (also for repeats). */
     accept(items: readonly AcceptItem[], context: AcceptContext): Promise<Receipt[]>;
-    /** One transaction: records of other logs with the positions they have. Repeatable, in any order. */
-    applyPeer(items: readonly PeerItem[], context: Pick<AcceptContext, "epoch" | "nowMs" | "sha256" | "compress">): Promise<void>;
     /** Deferred work (tiles of big jobs, closing passes): does one window, and tells whether more is due. */
     runDeferred(context: { epoch: number; sha256: Sha256Hex; window?: number } & StoredReader): Promise<boolean>;
     /** Rules of the registry: what all plans cover now (`monitored`), and known-good pairs. Marking the services is deferred work. */
@@ -281,6 +335,10 @@ export type Ledger = LedgerReader &
     /** Inclusive runs of tile numbers that are neither complete nor abandoned, at most 10,000. */
     openTiles(job: string): Promise<{ first: number; last: number }[]>;
     planRuns(): Promise<PlanRun[]>;
+    /** Null when the ledger has no such tile (yet). */
+    tileState(job: string, tile: number): Promise<TileState | null>;
+    /** Jobs of this home, each the newest of its plan, that have ended with tiles `excluded` or `denied`: the rest of those waits for a follow-up. */
+    interruptedJobs(home: string): Promise<InterruptedJob[]>;
     /** Whether the assignment is still wanted: job running and not paused, tile open, shard without a complete report, this attempt the one that is due. */
     isWanted(key: Assignment["key"]): Promise<boolean>;
     takeCommands(query: { limit: number; nowMs: number }): Promise<Command[]>;

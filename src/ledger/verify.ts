@@ -19,7 +19,7 @@ const WINDOWS_MAX = 10_000_000;
 
 /** `shadow`: an empty ledger that is thrown away afterwards, and its database. */
 export type VerifyOptions = StoredReader & {
-  readonly shadow: { readonly ledger: Pick<Ledger, "takeLease" | "applyPeer" | "runDeferred">; readonly database: Database };
+  readonly shadow: { readonly ledger: Pick<Ledger, "takeLease" | "applyPeers" | "runDeferred">; readonly database: Database };
   readonly sha256: Sha256Hex;
 };
 
@@ -47,7 +47,7 @@ async function replay(database: Database, { shadow, sha256, ...reader }: VerifyO
   for (let from = 1; from <= upto;) {
     const page = withinSightings(await readRecords(database, from, upto, reader));
     if (page.length === 0) break;
-    await shadow.ledger.applyPeer(page, { epoch: lease.epoch, nowMs: 0, sha256 });
+    await shadow.ledger.applyPeers({ items: page }, { epoch: lease.epoch, nowMs: 0, sha256 });
     done += page.length;
     from = (page.at(-1)?.n ?? upto) + 1;
   }

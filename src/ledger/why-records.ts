@@ -1,5 +1,5 @@
 import type { CertificateRecord } from "../core/certificate/schema.ts";
-import { authorSchema, statementSchema } from "../core/messages/record.ts";
+import { authorSchema, judgedSchema, statementSchema } from "../core/messages/record.ts";
 import { type Database, numberOf, type SqlRow, textOf } from "./database.ts";
 import type { WhyMiss } from "./why-sequence.ts";
 
@@ -36,7 +36,7 @@ export async function loadRecords(database: Database, ids: readonly string[]): P
   return [...records.values()];
 }
 
-const RECORDS = `select lower(hex(r.id)) as id, r.kind, r.body, r.author, l.id as log, r.rseq, r.stamp_ms, lower(hex(r.chain)) as chain,
+const RECORDS = `select lower(hex(r.id)) as id, r.kind, r.body, r.author, l.id as log, r.rseq, r.stamp_ms, r.judged, lower(hex(r.chain)) as chain,
     iif(r.rseq = 0, '', (select lower(hex(p.chain)) from record p where p.log = r.log and p.rseq = r.rseq - 1)) as previous
   from json_each(?1) k cross join record r on r.id = unhex(k.value) cross join log l on l.n = r.log order by k.key, l.n`;
 
@@ -51,6 +51,7 @@ function recordOf(row: SqlRow): CertificateRecord {
         log: textOf(row, "log"),
         rseq: numberOf(row, "rseq"),
         stampMs: numberOf(row, "stamp_ms"),
+        judged: judgedSchema.parse(row["judged"]),
         previous: typeof previous === "string" ? previous : null,
         chain: textOf(row, "chain"),
       },

@@ -1,6 +1,15 @@
+import { z } from "zod";
 import type { AssignmentKey } from "../core/messages/job.ts";
-import { type Database, numberOf, optionalTextOf, textOf } from "./database.ts";
-import { ATTEMPTS_MAX, type CompletableTile, type OpenAssignment, type PlanRun, type RunningJob } from "./types.ts";
+import { type Database, numberOf, textOf } from "./database.ts";
+import {
+  ATTEMPTS_MAX,
+  type CompletableTile,
+  type InterruptedJob,
+  type OpenAssignment,
+  type PlanRun,
+  type RunningJob,
+  type TileState,
+} from "./types.ts";
 
 /**
  * Shards due now for the scanners of one region: the first `perScanner` of each running job and scanner, in the order in
@@ -96,12 +105,40 @@ export async function openTiles(database: Database, job: string): Promise<{ firs
   return runs;
 }
 
-/** See `PlanRun`: one for each plan that ever ran. */
+const TILE_STATES: readonly TileState[] = ["open", "complete", "abandoned"];
+
+/** See `Ledger.tileState`. */
+export async function tileState(database: Database, job: string, tile: number): Promise<TileState | null> {
+  const [rows] = await database.batch([{ sql: "select state from tile where job = unhex(?1) and n = ?2", args: [job, tile] }], "read");
+  return rows?.[0] === undefined ? null : (TILE_STATES[numberOf(rows[0], "state")] ?? null);
+}
+
+/** See `Ledger.interruptedJobs`. A cancelled job is not taken up again. */
+export async function interruptedJobs(database: Database, home: string): Promise<InterruptedJob[]> {
+  const [rows] = await database.batch([{ sql: INTERRUPTED, args: [home] }], "read");
+  return (rows ?? []).map((row) => ({
+    id: textOf(row, "id"),
+    planId: textOf(row, "plan_id"),
+    tiles: runsSchema.parse(JSON.parse(textOf(row, "tiles"))).map(([first, last]) => ({ first, last })),
+  }));
+}
+
+const runsSchema = z.array(z.tuple([z.number(), z.number()]));
+const INTERRUPTED = `select lower(hex(j.id)) as id, j.plan_id, (
+      select json_group_array(json_array(first, last)) from (
+        select distinct a.first, a.last from tile_abandoned a where a.job = j.id and a.cause in ('excluded', 'denied') limit 10000)) as tiles
+  from (select distinct job from tile_abandoned where cause in ('excluded', 'denied')) i cross join job j on j.id = i.job
+  where j.home = ?1 and j.ended_at_ms is not null
+    and not exists (select 1 from tile_abandoned c where c.job = j.id and c.cause = 'cancelled')
+    and not exists (select 1 from job n where n.plan_id = j.plan_id and (n.planned_at_ms, n.id) > (j.planned_at_ms, j.id))
+  order by j.planned_at_ms, j.id limit 100`;
+
+/** See `PlanRun`: one for each plan that ever ran, whoever planned it. */
 export async function planRuns(database: Database): Promise<PlanRun[]> {
   const [rows] = await database.batch(
     [
       {
-        sql: `select plan_id, max(planned_at_ms) as last, (select lower(hex(r.id)) from job r where r.plan_id = j.plan_id and r.ended_at_ms is null limit 1) as running
+        sql: `select plan_id, max(iif(cause = 'follow-up', 0, planned_at_ms)) as last, (select json_group_array(json_array(lower(hex(r.id)), r.home)) from job r where r.plan_id = j.plan_id and r.ended_at_ms is null) as running
           from job j group by plan_id`,
       },
     ],
@@ -110,9 +147,11 @@ export async function planRuns(database: Database): Promise<PlanRun[]> {
   return (rows ?? []).map((row) => ({
     planId: textOf(row, "plan_id"),
     lastPlannedAtMs: numberOf(row, "last"),
-    runningJob: optionalTextOf(row, "running"),
+    running: runningSchema.parse(JSON.parse(textOf(row, "running"))).map(([job, home]) => ({ job, home })),
   }));
 }
+
+const runningSchema = z.array(z.tuple([z.string(), z.string()]));
 
 /** See `Ledger.isWanted`. */
 export async function isWanted(database: Database, { job, tile, shard, attempt }: AssignmentKey): Promise<boolean> {

@@ -5,7 +5,7 @@ import { connect, nkeyAuthenticator } from "nats";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Bus } from "../../src/bus/bus.ts";
 import { newSeed, publicKeyOf } from "../../src/bus/keys.node.ts";
-import { assignmentSubject } from "../../src/bus/names.ts";
+import { assignmentSubject, keptSubject } from "../../src/bus/names.ts";
 import { connectNats } from "../../src/bus/nats.ts";
 import { natsServerConfig } from "../../src/bus/server-config.ts";
 import { startNats, type LocalNats } from "../../src/local/nats.ts";
@@ -45,7 +45,7 @@ describe("rights on the server", () => {
     rmSync(dir, { recursive: true, force: true });
   });
 
-  test("a scanner claims its work, reports, beats, shows progress and hears cancels", async () => {
+  test("a scanner claims its work, reports, beats, shows progress, hears cancels and what it need not keep", async () => {
     const [keeper, s1, api] = [await enter("keeper"), await enter("s1"), await enter("api")];
     await keeper.ensureWorkQueue("eu");
     await keeper.ensureClaimer("eu", "s1");
@@ -61,11 +61,13 @@ describe("rights on the server", () => {
     for (const bus of [keeper, api])
       for (const subject of ["heartbeat.*", "progress.>"]) bus.subscribe(subject, (message) => seen.add(message.subject));
     s1.subscribe("cancel.s1", (message) => seen.add(message.subject));
-    await until("all three kinds", () => {
+    s1.subscribe(keptSubject("eu"), (message) => seen.add(message.subject));
+    await until("all four kinds", () => {
       s1.publish("heartbeat.s1", bytes("x"));
       s1.publish(`progress.s1.${key.job}.0.1`, bytes("x"));
       keeper.publish("cancel.s1", bytes("x"));
-      return seen.size === 3;
+      keeper.publish(keptSubject("eu"), bytes("x"));
+      return seen.size === 4;
     });
     expect(refusals).toEqual([]);
   });

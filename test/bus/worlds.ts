@@ -3,7 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Bus } from "../../src/bus/bus.ts";
 import { createMemoryServer, type MemoryServer } from "../../src/bus/memory.ts";
+import { peerClient } from "../../src/bus/names.ts";
 import { connectNats } from "../../src/bus/nats.ts";
+import { connectPeer } from "../../src/bus/nats-peer.ts";
+import type { PeerLink } from "../../src/bus/peer.ts";
 import { startNats, type LocalNats } from "../../src/local/nats.ts";
 
 /** Short, so that tests can wait for it. */
@@ -14,6 +17,8 @@ export const REGION = "eu";
 export type World = {
   start(): Promise<void>;
   connect(client: string): Promise<Bus>;
+  /** As a keeper of another region. */
+  connectPeer(): Promise<PeerLink>;
   down(): Promise<void>;
   up(): Promise<void>;
   /** The server loses everything that it stored. */
@@ -27,6 +32,7 @@ export function memoryWorld(): World {
   return {
     start: async () => void (server = createMemoryServer({ ackWaitMs: ACK_WAIT_MS })),
     connect: async () => server.connect(),
+    connectPeer: async () => server.connectPeer(REGION),
     down: async () => server.stop(),
     up: async () => server.start(),
     wipe: async () => server.wipe(),
@@ -49,6 +55,7 @@ export function natsWorld(): World {
       server = await startNats({ dir, ...users });
     },
     connect: (client) => connectNats({ url: running().url, client, ackWaitMs: ACK_WAIT_MS }),
+    connectPeer: () => connectPeer({ region: REGION, url: running().url, client: peerClient("us") }),
     down: async () => void (await running().kill9()),
     up: async () => void (server = await startNats({ dir, port: running().port, ...users })),
     wipe: async () => {

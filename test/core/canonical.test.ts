@@ -57,20 +57,22 @@ test("ids, signed texts and chain hashes never change", () => {
   expect(statementId(statement, sha256)).toBe("1b24e3393692dcef66504159f01de4c0a145505a7dc691766ff54db508831891");
   expect(signedText("ab")).toBe("portolan/signature/1/ab");
   expect(assignmentSignedText(assignment()).startsWith('portolan/assignment/1\n{"canaries":[],"connectTimeoutMs":1000,')).toBe(true);
-  const link = { log: "0".repeat(32), rseq: 0, previous: "", id: "1".repeat(64), stampMs: 1_800_000_000_000 };
-  expect(chainHash(link, sha256)).toBe("1e57af81c4b73c52ea0943cecac37064cdc791ba90805817cf98c56cd4d3be91");
+  const link = { log: "0".repeat(32), rseq: 0, previous: "", id: "1".repeat(64), stampMs: 1_800_000_000_000, judged: null };
+  expect(chainHash(link, sha256)).toBe("a14c2f7c3ae1d08d60b720c31a27b010abb0d69875d26e8ae91425371719867a");
 });
 
 test("every field of a link changes its chain hash", () => {
-  const link = { log: "0".repeat(32), rseq: 1, previous: "2".repeat(64), id: "1".repeat(64), stampMs: 11 };
+  const link = { log: "0".repeat(32), rseq: 1, previous: "2".repeat(64), id: "1".repeat(64), stampMs: 11, judged: "partial" as const };
   const others = [
     { ...link, log: "1".repeat(32) },
     { ...link, rseq: 2 },
     { ...link, previous: "3".repeat(64) },
     { ...link, id: "4".repeat(64) },
     { ...link, stampMs: 1 },
+    { ...link, judged: "complete" as const },
+    { ...link, judged: null },
   ];
-  expect(new Set([link, ...others].map((one) => chainHash(one, sha256))).size).toBe(6);
+  expect(new Set([link, ...others].map((one) => chainHash(one, sha256))).size).toBe(8);
 });
 
 test("UTF-8 agrees with the platform's coder in both directions", () => {

@@ -195,3 +195,27 @@ test("very many ranges are dealt out to blocks that a message can carry", () => 
   }));
   expect(refusal({ plan: { include: tooMany } })).toMatch(/131073 separate ranges \(at most 131072\); merge neighbouring ranges/);
 });
+
+test("each tile has exactly the scanners that may probe all of it, and takes no longer for being shared by fewer", () => {
+  const half = [parseRange("192.0.2.0/25")];
+  const members = [scanner("alpha", "masscan", "connect"), { ...scanner("beta", "masscan", "connect"), mayNotProbe: half }];
+  const spec = planJob(planInput({ members }));
+  expect(spec.blocks.map(({ ranges, members: names }) => [ranges, names])).toEqual(
+    expect.arrayContaining([
+      [["192.0.2.0/25"], ["alpha"]],
+      [["192.0.2.128/25"], ["alpha", "beta"]],
+    ]),
+  );
+  expect(spec.blocks).toHaveLength(2);
+  expect(spec.tiling.pairsMax).toBe(1_000 * 600);
+  for (const tile of tilesOf(spec)) {
+    const isShared = tile.ranges.every(({ first }) => first >= parseRange("192.0.2.128/25").first);
+    expect(tile.members).toEqual(isShared ? ["alpha", "beta"] : ["alpha"]);
+  }
+});
+
+test("what no scanner may probe, and a canary that one of them may not, are refused by name", () => {
+  const mayProbe = [parseRange("192.0.2.0/25")];
+  const bound = (name: string): PlanInput["members"][number] => ({ ...scanner(name, "masscan", "connect"), mayProbe });
+  expect(refusal({ members: [bound("alpha"), bound("beta")] })).toMatch(/no scanner of group .* may probe 192\.0\.2\.128\/25/);
+});

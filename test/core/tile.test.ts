@@ -3,10 +3,11 @@ import { expect, test } from "vitest";
 import { PortolanError } from "../../src/core/errors.ts";
 import type { Block } from "../../src/core/messages/job.ts";
 import { planJob } from "../../src/core/plan.ts";
-import { countPorts, formatPorts, parsePorts } from "../../src/core/port.ts";
+import { countPorts, formatPorts, intersectPorts, parsePorts } from "../../src/core/port.ts";
 import {
   containsAddress,
   countAddresses,
+  intersectRanges,
   normaliseRanges,
   parseRange,
   rangesText,
@@ -187,4 +188,47 @@ test("a spec that is not canonical or names an address twice is refused", () => 
     specOf(9, { ranges: ["--config"], ports: "80" }),
   ];
   for (const spec of refused) expect(() => tilingOf(spec)).toThrow(PortolanError);
+});
+
+test("which tiles hold some pairs is what looking at every tile says", () => {
+  const runsOf = (numbers: readonly number[]): { first: number; last: number }[] => {
+    const runs: { first: number; last: number }[] = [];
+    for (const n of numbers) {
+      const before = runs.at(-1);
+      if (before !== undefined && n === before.last + 1) before.last = n;
+      else runs.push({ first: n, last: n });
+    }
+    return runs;
+  };
+  const first = parseRange("192.0.2.0").first;
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 40 }),
+      fc.array(fc.tuple(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 0, max: 90 })), { maxLength: 4 }),
+      fc.constantFrom(null, "22", "80-81", "9"),
+      (pairsMax, wanted, portsText) => {
+        const spec = specOf(
+          pairsMax,
+          { ranges: ["192.0.2.0/25", "192.0.2.192-192.0.2.205"], ports: "22,80" },
+          { ranges: ["192.0.2.160/30"], ports: "22" },
+        );
+        const ranges = normaliseRanges(wanted.map(([from, size]) => ({ first: first + BigInt(from), last: first + BigInt(from + size) })));
+        const ports = portsText === null ? null : parsePorts(portsText);
+        const holds = tilesOf(spec).filter(
+          (tile) => intersectRanges(tile.ranges, ranges).length > 0 && (ports === null || intersectPorts(tile.ports, ports).length > 0),
+        );
+        expect(tilingOf(spec).tilesWith({ ranges, ports })).toEqual(runsOf(holds.map(({ index }) => index)));
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+test("the tiles of one network are found among two thousand huge ones", () => {
+  const tiling = tilingOf(specOf(2 ** 53 - 1, { ranges: ["2001:db8::/64"], ports: "443" }));
+  const runs = tiling.tilesWith({ ranges: [parseRange("2001:db8::42")], ports: null });
+  expect(runs).toHaveLength(1);
+  const [run] = runs;
+  expect(run?.first).toBe(run?.last);
+  expect(containsAddress(tiling.tileAt(run?.first ?? -1).ranges, parseRange("2001:db8::42").first)).toBe(true);
 });

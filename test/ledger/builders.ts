@@ -4,7 +4,7 @@ import { formatAddress, parseAddress } from "../../src/core/address.ts";
 import type { JobSpec } from "../../src/core/messages/job.ts";
 import type { Frontier } from "../../src/core/messages/common.ts";
 import type { ConfirmOrder, ProbeAnswer } from "../../src/core/messages/probe.ts";
-import type { Author, Statement } from "../../src/core/messages/record.ts";
+import type { Author, Judged, Statement } from "../../src/core/messages/record.ts";
 import type { Report } from "../../src/core/messages/report.ts";
 import { statementId } from "../../src/core/statement.ts";
 import type { AcceptContext, AcceptItem } from "../../src/ledger/types.ts";
@@ -29,6 +29,11 @@ export function contextAt(epoch: number, nowMs: number): AcceptContext {
 
 export function itemOf(statement: Statement, payload: Uint8Array | null = null): AcceptItem {
   return { statement, id: statementId(statement, sha256), author, payload };
+}
+
+/** What a keeper finds a report to be that believes its scanner; null for other kinds. */
+export function judgedOf({ statement, judged }: AcceptItem): Judged {
+  return statement.kind === "report" ? (judged ?? statement.content.outcome).kind : null;
 }
 
 function runIdOf(seed: string): string {

@@ -39,7 +39,7 @@ describe("on sqld, with payloads stored compressed", () => {
       const epoch = (await one.takeLease({ holder: "k1", nowMs: 0, ttlMs: 1 }))?.epoch ?? -1;
       epochs.push(epoch);
       for (const group of deliveryOf(random, items, "shuffled"))
-        await one.applyPeer(group, { ...contextAt(epoch, 0), ...(one === ledger ? { compress } : {}) });
+        await one.applyPeers({ items: group }, { ...contextAt(epoch, 0), ...(one === ledger ? { compress } : {}) });
       await drain(one, epoch);
     }
     const services = (await ledger.listServices({ state: "all" })).items;

@@ -15,8 +15,8 @@ export function chained(items: readonly PeerItem[]): PeerItem[] {
   const chains = new Map<string, string>();
   const byPosition = items.toSorted((a, b) => a.acceptance.rseq - b.acceptance.rseq);
   for (const { id, acceptance } of byPosition) {
-    const { log, rseq, stampMs } = acceptance;
-    chains.set(`${log}/${rseq}`, chainHash({ log, rseq, previous: chains.get(`${log}/${rseq - 1}`) ?? "", id, stampMs }, sha256));
+    const { log, rseq, stampMs, judged } = acceptance;
+    chains.set(`${log}/${rseq}`, chainHash({ log, rseq, previous: chains.get(`${log}/${rseq - 1}`) ?? "", id, stampMs, judged }, sha256));
   }
   return items.map((item) => {
     const chain = chains.get(`${item.acceptance.log}/${item.acceptance.rseq}`) ?? "";
@@ -106,8 +106,12 @@ function rewritten({ statement, author }: PeerItem, keys: ReadonlyMap<string, st
     case "job-control":
       return { ...statement, content: { ...statement.content, job: now(statement.content.job) } };
     case "upload":
+    case "traceroute":
     case "revoke":
     case "scanner-lost":
+    case "scanner-heard":
+    case "deny":
+    case "deny-lift":
       return statement;
   }
 }
@@ -124,7 +128,7 @@ export async function drain(ledger: Ledger, epoch: number, window?: number): Pro
 export async function ledgerWith(database: Database, groups: readonly (readonly PeerItem[])[]): Promise<{ ledger: Ledger; epoch: number }> {
   const ledger = ledgerOn(database, "eu");
   const epoch = (await ledger.takeLease({ holder: "k1", nowMs: 0, ttlMs: 1 }))?.epoch ?? -1;
-  for (const group of groups) await ledger.applyPeer(group, contextAt(epoch, 0));
+  for (const group of groups) await ledger.applyPeers({ items: group }, contextAt(epoch, 0));
   await drain(ledger, epoch);
   return { ledger, epoch };
 }

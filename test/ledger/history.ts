@@ -6,12 +6,13 @@ import { tileCount, tileAt } from "../../src/core/tile.ts";
 import type { AcceptItem, PeerItem } from "../../src/ledger/types.ts";
 import type { JobSpec } from "../../src/core/messages/job.ts";
 import type { ProbeAnswer } from "../../src/core/messages/probe.ts";
-import type { Author } from "../../src/core/messages/record.ts";
+import type { Author, Judged } from "../../src/core/messages/record.ts";
 import type { PositionedRecord } from "../../src/core/verdict/coverage.ts";
 import {
   authorOf,
   itemOf,
   jobSpecOf,
+  judgedOf,
   keyOf,
   partOf,
   probeOf,
@@ -212,15 +213,27 @@ class History {
     if (this.#random.chance(0.03)) this.#put(item, (index + 1) % LOGS.length);
   }
 
+  /** A keeper mostly finds what the scanner says; sometimes less, and sometimes more, which counts for nothing. */
+  #judged(item: AcceptItem): Judged {
+    const said = judgedOf(item);
+    if (said === null || !this.#random.chance(said === "complete" ? 0.04 : 0.3)) return said;
+    return said === "complete" ? "partial" : "complete";
+  }
+
   #put(item: AcceptItem, index: number): void {
     const log = LOGS[index] ?? "";
     const rseq = this.#lengths[index] ?? 0;
     if (this.items.some(({ id, acceptance }) => id === item.id && acceptance.log === log)) return;
     this.#lengths[index] = rseq + 1;
+    const judged = this.#judged(item);
+    const stampMs = 1_700_000_000_000 + this.items.length;
     this.items.push({
       ...item,
+      ...(judged === null
+        ? {}
+        : { judged: judged === "complete" ? { kind: judged } : { kind: judged, reasons: ["a keeper's own judgement"] } }),
       region: REGIONS[index] ?? "",
-      acceptance: { log, rseq, stampMs: 1_700_000_000_000 + this.items.length, chain: sha256(`${log}${rseq}`), signature: "A".repeat(86) },
+      acceptance: { log, rseq, stampMs, judged, chain: sha256(`${log}${rseq}`), signature: "A".repeat(86) },
     });
   }
 }
@@ -240,6 +253,15 @@ export function historyOf(random: Random, steps: number, policy?: Policy): PeerI
 
 /** What the reference fold takes. */
 export function foldRecordOf({ id, statement, payload, acceptance, region, author }: PeerItem): PositionedRecord {
-  const { log, rseq } = acceptance;
-  return { id, log, rseq, region, author: author.publicKey, statement, sightings: payload === null ? [] : decodeSightings(payload) };
+  const { log, rseq, judged } = acceptance;
+  return {
+    id,
+    log,
+    rseq,
+    region,
+    author: author.publicKey,
+    statement,
+    judged,
+    sightings: payload === null ? [] : decodeSightings(payload),
+  };
 }

@@ -96,7 +96,7 @@ describe("the log of a ledger whose calls fail at any moment", () => {
         let previous = "";
         for (const [index, { rseq, id, stampMs, chain }] of all.entries()) {
           expect(rseq).toBe(index);
-          expect(chain).toBe(chainHash({ log: LOG, rseq, previous, id, stampMs }, sha256));
+          expect(chain).toBe(chainHash({ log: LOG, rseq, previous, id, stampMs, judged: null }, sha256));
           previous = chain;
         }
         expect(new Set(all.map(({ id }) => id)).size).toBe(all.length);
@@ -115,9 +115,9 @@ describe("the log of a ledger whose calls fail at any moment", () => {
         const held = new Map<string, Set<number>>();
         for (const [letter, rseq] of delivered) {
           const log = letter.repeat(32);
-          const acceptance = { log, rseq, stampMs: 1, chain: sha256(`${log}${rseq}`), signature: "A".repeat(86) };
+          const acceptance = { log, rseq, stampMs: 1, judged: null, chain: sha256(`${log}${rseq}`), signature: "A".repeat(86) };
           const item: PeerItem = { ...uploadOf(sightingsOf(["192.0.2.1:80"]), `${letter}${rseq}`), region: "us", acceptance };
-          await ledger.applyPeer([item], contextAt(epoch, 1));
+          await ledger.applyPeers({ items: [item] }, contextAt(epoch, 1));
           held.set(log, (held.get(log) ?? new Set()).add(rseq));
           const expected = [...held].flatMap(([name, numbers]) => {
             let upto = -1;

@@ -110,11 +110,11 @@ describe("accepting", () => {
 
   test("refuses another record for a position that it holds", async () => {
     const item = uploadOf(sightingsOf(["192.0.2.1:80"]), "a");
-    const acceptance = { log: "b".repeat(32), rseq: 0, stampMs: 1, chain: "c".repeat(64), signature: "A".repeat(86) };
-    await keeper.ledger.applyPeer([{ ...item, acceptance, region: "us" }], contextAt(keeper.epoch, 0));
-    await keeper.ledger.applyPeer([{ ...item, acceptance, region: "us" }], contextAt(keeper.epoch, 0));
+    const acceptance = { log: "b".repeat(32), rseq: 0, stampMs: 1, judged: null, chain: "c".repeat(64), signature: "A".repeat(86) };
+    await keeper.ledger.applyPeers({ items: [{ ...item, acceptance, region: "us" }] }, contextAt(keeper.epoch, 0));
+    await keeper.ledger.applyPeers({ items: [{ ...item, acceptance, region: "us" }] }, contextAt(keeper.epoch, 0));
     const fork = { ...uploadOf(sightingsOf(["192.0.2.1:81"]), "b"), acceptance, region: "us" };
-    await expect(keeper.ledger.applyPeer([fork], contextAt(keeper.epoch, 0))).rejects.toMatchObject({ code: "conflict" });
+    await expect(keeper.ledger.applyPeers({ items: [fork] }, contextAt(keeper.epoch, 0))).rejects.toMatchObject({ code: "conflict" });
     expect(await keeper.states()).toEqual({ "192.0.2.1:80": "open" });
   });
 });
@@ -128,8 +128,8 @@ describe("a record that cannot be read", () => {
   });
 
   test("leaves no hole when a peer accepted it", async () => {
-    const acceptance = { log: "b".repeat(32), rseq: 0, stampMs: 1, chain: "c".repeat(64), signature: "A".repeat(86) };
-    await keeper.ledger.applyPeer([{ ...job, acceptance, region: "us" }], contextAt(keeper.epoch, 0));
+    const acceptance = { log: "b".repeat(32), rseq: 0, stampMs: 1, judged: null, chain: "c".repeat(64), signature: "A".repeat(86) };
+    await keeper.ledger.applyPeers({ items: [{ ...job, acceptance, region: "us" }] }, contextAt(keeper.epoch, 0));
     expect(await keeper.ledger.frontier()).toEqual({ ["b".repeat(32)]: 0 });
     expect(await keeper.ledger.job(job.id)).toBeNull();
   });

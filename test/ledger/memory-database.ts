@@ -6,12 +6,13 @@ import { LEDGER_MIGRATIONS } from "./sqld-ledger.ts";
 
 export type MemoryDatabase = Database & { readonly sqlite: BetterSqlite3.Database; /** Empties all tables. */ clear(): void };
 
-/** The same tables, triggers and statements in SQLite's memory: for many short histories. `mutate` breaks them on purpose. */
-export function openMemoryDatabase(mutate: (sql: string) => string = (sql) => sql, path = ":memory:"): MemoryDatabase {
+/**
+ * The same tables, triggers and statements in SQLite's memory: for many short histories. `mutate` breaks them on purpose; a path that
+ * is a serialized database is a copy of that one.
+ */
+export function openMemoryDatabase(mutate: (sql: string) => string = (sql) => sql, path: string | Buffer = ":memory:"): MemoryDatabase {
   const sqlite = new BetterSqlite3(path);
-  for (const name of readdirSync(LEDGER_MIGRATIONS)
-    .filter((file) => file.endsWith(".sql"))
-    .toSorted()) {
+  for (const name of typeof path === "string" ? migrationFiles() : []) {
     sqlite.exec(mutate(readFileSync(join(LEDGER_MIGRATIONS, name), "utf8")));
   }
   const prepared = new Map<string, BetterSqlite3.Statement>();
@@ -41,4 +42,10 @@ export function openMemoryDatabase(mutate: (sql: string) => string = (sql) => sq
     },
     close: () => sqlite.close(),
   };
+}
+
+function migrationFiles(): string[] {
+  return readdirSync(LEDGER_MIGRATIONS)
+    .filter((file) => file.endsWith(".sql"))
+    .toSorted();
 }

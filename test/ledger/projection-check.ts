@@ -84,7 +84,7 @@ export async function deliver(
   const remember = (item: PeerItem): unknown => delivered.set(`${item.acceptance.log}/${item.acceptance.rseq}`, item);
   for (const group of groups) {
     const peers = own === null ? group : group.filter(({ acceptance }) => acceptance.log !== OWN_LOG);
-    if (peers.length > 0) await ledger.applyPeer(peers, contextAt(epoch, 0));
+    if (peers.length > 0) await ledger.applyPeers({ items: peers }, contextAt(epoch, 0));
     peers.forEach(remember);
     const mine = waiting.splice(0, own === null ? 0 : random.below(5));
     const receipts = mine.length === 0 ? [] : await ledger.accept(mine, contextAt(epoch, 0));

@@ -10,9 +10,11 @@ import { REASSIGNABLE } from "../../src/ledger/members.ts";
 import * as feed from "../../src/ledger/schema/feed.ts";
 import * as jobs from "../../src/ledger/schema/jobs.ts";
 import * as live from "../../src/ledger/schema/live.ts";
+import * as outside from "../../src/ledger/schema/outside.ts";
 import * as records from "../../src/ledger/schema/records.ts";
 import * as reports from "../../src/ledger/schema/reports.ts";
 import * as services from "../../src/ledger/schema/services.ts";
+import * as vantage from "../../src/ledger/schema/vantage.ts";
 import { servicesSql } from "../../src/ledger/services.ts";
 import { SETTLE } from "../../src/ledger/settle.ts";
 import { OPEN } from "../../src/ledger/work.ts";
@@ -28,7 +30,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-const TABLES: readonly SQLiteTable[] = [records, jobs, reports, services, live, feed].flatMap(
+const TABLES: readonly SQLiteTable[] = [records, jobs, reports, services, live, feed, vantage, outside].flatMap(
   (part) => Object.values(part) as SQLiteTable[],
 );
 

@@ -86,7 +86,7 @@ test("a rebuild in place, broken off anywhere and with news in between, makes th
       await ledger.startRebuild({ epoch });
       for (let steps = random.below(4); steps > 0; steps--) await ledger.runDeferred({ epoch, sha256, window: 1 });
       for (const group of deliveryOf(random, items.slice(cut), "shuffled")) {
-        await ledger.applyPeer(group, contextAt(epoch, 0));
+        await ledger.applyPeers({ items: group }, contextAt(epoch, 0));
         if (random.chance(0.3)) await ledger.runDeferred({ epoch, sha256, window: 1 });
         if (random.chance(0.05)) await ledger.startRebuild({ epoch });
       }

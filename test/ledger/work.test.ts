@@ -141,7 +141,7 @@ describe("a tile", () => {
       { first: 0, last: 0 },
       { first: 2, last: 3 },
     ]);
-    expect(await keeper.ledger.planRuns()).toMatchObject([{ planId: "plan-1", runningJob: job }]);
+    expect(await keeper.ledger.planRuns()).toMatchObject([{ planId: "plan-1", running: [{ job, home: "eu" }] }]);
     await keeper.accept(abandon(job, await keeper.ledger.openTiles(job)));
     expect(await keeper.ledger.job(job)).toMatchObject({
       state: "incomplete",
@@ -150,7 +150,7 @@ describe("a tile", () => {
     });
     expect(await due()).toEqual([]);
     expect(await keeper.ledger.runningJobs()).toEqual([]);
-    expect(await keeper.ledger.planRuns()).toMatchObject([{ planId: "plan-1", runningJob: null }]);
+    expect(await keeper.ledger.planRuns()).toMatchObject([{ planId: "plan-1", running: [] }]);
     expect((await keeper.ledger.listTiles({ job })).items.map(({ state }) => state)).toEqual([
       "abandoned",
       "complete",

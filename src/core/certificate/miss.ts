@@ -65,6 +65,7 @@ function reportProblem(records: Records, miss: Miss, revoked: readonly string[],
   const { key, outcome, scanner } = record.statement.content;
   if (key.job !== miss.job || key.tile !== miss.tile || key.shard !== shard) return "its report is about something else";
   if (outcome.kind !== "complete") return "its report is partial";
+  if (!record.positions.some(({ judged }) => judged === "complete")) return "no keeper that accepted its report found it complete";
   if (record.author.name !== scanner) return "its report is signed by somebody else";
   if (revoked.includes(record.author.publicKey)) return "its report is by a key that was revoked";
   const member = records.job(miss.job)?.members.find((one) => one.scanner === scanner);

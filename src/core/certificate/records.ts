@@ -45,7 +45,7 @@ export class Records {
       if (statementId(statement, this.#tools.sha256) !== id) problems.push(`${name}: its id is not the hash of its content`);
       if (!this.#tools.verify(author.publicKey, signedText(id), author.signature))
         problems.push(`${name}: ${author.name} has not signed it`);
-      for (const { log, rseq, stampMs, previous, chain } of positions) {
+      for (const { log, rseq, stampMs, judged, previous, chain } of positions) {
         const place = `${log}/${rseq}`;
         if ((holders.get(place) ?? id) !== id) problems.push(`${name}: another record has its position ${rseq}`);
         holders.set(place, id);
@@ -53,7 +53,7 @@ export class Records {
         if (
           previous === null ||
           (rseq === 0) !== (previous === "") ||
-          chainHash({ log, rseq, previous, id, stampMs }, this.#tools.sha256) !== chain
+          chainHash({ log, rseq, previous, id, stampMs, judged }, this.#tools.sha256) !== chain
         )
           problems.push(`${name}: its position ${rseq} is not chained to the one before`);
       }

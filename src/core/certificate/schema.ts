@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { digestSchema, frontierSchema, logIdSchema, nameSchema, publicKeySchema, timeMsSchema } from "../messages/common.ts";
 import { serviceRefSchema } from "../messages/probe.ts";
-import { authorSchema, statementSchema } from "../messages/record.ts";
+import { authorSchema, judgedSchema, statementSchema } from "../messages/record.ts";
 
 /**
  * Where one ledger holds a record. `previous` is the chain hash of `rseq - 1` in the log, "" at `rseq` 0; null, above what was
@@ -11,6 +11,7 @@ const positionSchema = z.strictObject({
   log: logIdSchema,
   rseq: z.int().nonnegative(),
   stampMs: timeMsSchema,
+  judged: judgedSchema,
   previous: digestSchema.or(z.literal("")).nullable(),
   chain: digestSchema,
 });

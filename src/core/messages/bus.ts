@@ -47,6 +47,36 @@ export const progressSchema = z.strictObject({
 });
 export type Progress = z.infer<typeof progressSchema>;
 
-/** Keeper to its region's scanners on `cancel.<scanner>`: stop this job's work, report it as partial. */
-export const cancelSchema = z.strictObject({ job: digestSchema, reason: z.string().max(300) });
+/** Logs of one region that one message may name: the newest ones. */
+export const KEPT_LOGS_MAX = 500;
+
+/**
+ * Keeper to its region's scanners on `kept.<region>`, every few seconds: what became of what was acknowledged. Numbers are the highest up to which
+ * nothing is missing, -1 for none; a log that is not named is held by nobody.
+ */
+export const keptSchema = z.strictObject({
+  /** No other region is registered: an acknowledged run is kept nowhere else, and need not be. */
+  alone: z.boolean(),
+  /** The log that the ledger continues. */
+  log: logIdSchema,
+  /** All peers have said what they hold: what nobody holds is lost, and only the scanners can bring it back. */
+  certain: z.boolean(),
+  logs: z.array(z.strictObject({ log: logIdSchema, here: z.int().min(-1), peers: z.int().min(-1) })).max(KEPT_LOGS_MAX),
+});
+export type Kept = z.infer<typeof keptSchema>;
+
+/** Keeper to its region's scanners on `cancel.<scanner>`: stop this job's work, or that of one tile of it, and report it as partial. */
+export const cancelSchema = z.strictObject({ job: digestSchema, tile: z.int().nonnegative().optional(), reason: z.string().max(300) });
 export type Cancel = z.infer<typeof cancelSchema>;
+
+/**
+ * Keeper to its region's scanners, also on `cancel.<scanner>`, at each change and now and then: all that is denied. It replaces what was
+ * said before. `statedAtMs` is the keeper's clock: an older list that comes later is passed over.
+ */
+export const deniedSchema = z.strictObject({
+  denied: z
+    .array(z.strictObject({ ranges: z.array(z.string().min(2).max(100)).max(65_536), ports: z.string().min(1).max(65_535).nullable() }))
+    .max(10_000),
+  statedAtMs: timeMsSchema,
+});
+export type DeniedList = z.infer<typeof deniedSchema>;

@@ -1,7 +1,7 @@
 import type { Sighting } from "../columns.ts";
 import type { Frontier } from "../messages/common.ts";
 import type { JobSpec } from "../messages/job.ts";
-import type { Statement, TileComplete } from "../messages/record.ts";
+import type { Judged, Statement, TileComplete } from "../messages/record.ts";
 import { type Tile, tileCount, tileAt } from "../tile.ts";
 
 /** A record at one of its positions; `sightings` of a part or upload, else empty (a probe's open answers stand in its statement). */
@@ -14,6 +14,8 @@ export type PositionedRecord = {
   /** Public key of the record's author. */
   readonly author: string;
   readonly statement: Statement;
+  /** What the keeper of this log found a report to be; null for other kinds. */
+  readonly judged: Judged;
   readonly sightings: readonly Sighting[];
 };
 
@@ -76,12 +78,13 @@ function isHeld(records: readonly PositionedRecord[], { job, tile }: TileComplet
   );
 }
 
-/** Whether the record is a complete report of the wanted shard, by a trusted key, contradicted by none, with all its parts here. */
+/** Whether the record is a complete report of the wanted shard, also for a keeper that accepted it, by a trusted key, contradicted by none, with all its parts here. */
 function isGoodReport(records: readonly PositionedRecord[], id: string, wanted: { job: string; tile: number; shard: number }): boolean {
   const record = records.find((one) => one.id === id);
   if (record?.statement.kind !== "report" || revokedKeys(records).has(record.author)) return false;
   const { key, outcome, parts, runId } = record.statement.content;
   if (key.job !== wanted.job || key.tile !== wanted.tile || key.shard !== wanted.shard || outcome.kind !== "complete") return false;
+  if (!records.some((one) => one.id === id && one.judged === "complete")) return false;
   // Two different reports of one key with one run id contradict each other: neither covers anything.
   const ofRun = records.filter(
     ({ statement, author }) => statement.kind === "report" && statement.content.runId === runId && author === record.author,

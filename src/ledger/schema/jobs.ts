@@ -148,6 +148,39 @@ export const scannerLost = sqliteTable("scanner_lost", {
   stampMs: intColumn("stamp_ms"),
 });
 
+/** What scanners can run, by the newest such record; `engines` is a JSON list, `masscan_version` "" for none. */
+export const scannerHeard = sqliteTable("scanner_heard", {
+  scanner: textColumn("scanner").primaryKey(),
+  region: textColumn("region"),
+  engines: textColumn("engines"),
+  masscanVersion: textColumn("masscan_version"),
+  stampMs: intColumn("stamp_ms"),
+});
+
+/** What nobody may probe, as its record says; `ranges` is JSON, `ports` null for all of them. */
+export const deny = sqliteTable("deny", {
+  id: blobColumn("id").primaryKey(),
+  ranges: textColumn("ranges"),
+  ports: text("ports"),
+  reason: textColumn("reason"),
+  saidBy: textColumn("said_by"),
+  expiresAtMs: integer("expires_at_ms"),
+  atMs: intColumn("at_ms"),
+});
+
+/** Records that end a deny, before or after it came. */
+export const denyLift = sqliteTable(
+  "deny_lift",
+  {
+    deny: blobColumn("deny"),
+    rec: blobColumn("rec"),
+    reason: textColumn("reason"),
+    saidBy: textColumn("said_by"),
+    atMs: intColumn("at_ms"),
+  },
+  (table) => [primaryKey({ columns: [table.deny, table.rec] })],
+);
+
 /** What the brake of the home counted when it wrote a tile-complete: open services of the tile, newly missed ones, all missed ones. */
 export const tileLook = sqliteTable(
   "tile_look",

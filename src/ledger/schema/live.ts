@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { check, index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import { blobColumn, intColumn, textColumn } from "./columns.ts";
+import { blobColumn, intColumn, optionalBlob, textColumn } from "./columns.ts";
 
 /** The lease, one row. Each keeper transaction writes its epoch into `claim`; a trigger refuses another one's. `stamp_ms`: of the newest record. */
 export const keeper = sqliteTable(
@@ -47,6 +47,7 @@ export const inbox = sqliteTable(
     expiresAtMs: intColumn("expires_at_ms"),
     doneAtMs: integer("done_at_ms"),
     result: text("result"),
+    payload: optionalBlob("payload"),
   },
   (table) => [
     index("inbox_open")

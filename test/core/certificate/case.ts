@@ -21,16 +21,18 @@ export class Logs {
   readonly #ends = new Map<string, { rseq: number; chain: string }>();
   #nowMs = 1_700_000_000_000;
 
-  add(log: string, statement: Statement, name = "keeper"): string {
+  /** `doubted`: the keeper found a report partial that its scanner calls complete. */
+  add(log: string, statement: Statement, name = "keeper", doubted = false): string {
     const publicKey = name === "keeper" ? KEEPER : keyOf(name);
     const id = statementId(statement, sha256);
     const end = this.#ends.get(log) ?? { rseq: -1, chain: "" };
     const rseq = end.rseq + 1;
     const stampMs = this.#nowMs++;
-    const chain = chainHash({ log, rseq, previous: end.chain, id, stampMs }, sha256);
+    const judged = statement.kind === "report" ? (doubted ? "partial" : statement.content.outcome.kind) : null;
+    const chain = chainHash({ log, rseq, previous: end.chain, id, stampMs, judged }, sha256);
     this.#ends.set(log, { rseq, chain });
     const author = { name, publicKey, signature: sign(publicKey, signedText(id)) };
-    this.records.set(id, { id, statement, author, positions: [{ log, rseq, stampMs, previous: end.chain, chain }] });
+    this.records.set(id, { id, statement, author, positions: [{ log, rseq, stampMs, judged, previous: end.chain, chain }] });
     return id;
   }
 
@@ -44,6 +46,8 @@ type LookOptions = JobOptions & {
   readonly shards?: readonly number[];
   /** Shard that was not complete. */
   readonly partial?: number;
+  /** Shard whose report its keeper found partial. */
+  readonly doubted?: number;
   /** Who signs the reports. */
   readonly signers?: readonly string[];
   readonly memberKey?: (scanner: string) => string;
@@ -53,7 +57,7 @@ type Look = { readonly job: string; readonly tileComplete: string; readonly repo
 /** A job of one tile and two shards, complete, that saw nothing. */
 export function look(
   logs: Logs,
-  { held = null, shards = [1, 2], partial, signers = ["scanner-1", "scanner-2"], memberKey = keyOf, ...options }: LookOptions = {},
+  { held = null, shards = [1, 2], partial, doubted, signers = ["scanner-1", "scanner-2"], memberKey = keyOf, ...options }: LookOptions = {},
 ): Look {
   const spec = jobSpecOf({
     pairsMax: 1_000,
@@ -84,6 +88,7 @@ export function look(
         },
       },
       signers[index],
+      shard === doubted,
     ),
   );
   const named = reports.map((id, index) => ({ shard: shards[index] ?? 0, id }));

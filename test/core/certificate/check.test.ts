@@ -83,6 +83,7 @@ describe("a certificate of a closed service", () => {
     ],
     ["with two reports for two of three shards", closedCase({ second: { shards: [1, 3] } }), /does not name the shards 1 to 2/],
     ["with a partial report", closedCase({ second: { partial: 2 } }), /partial/],
+    ["with a report that its keeper found partial", closedCase({ second: { doubted: 2 } }), /found it complete/],
     [
       "with a report that another scanner signed",
       closedCase({ second: { signers: ["scanner-1", "scanner-1"] } }),

@@ -5,7 +5,17 @@ import type { Frontier } from "../../../src/core/messages/common.ts";
 import type { PositionedRecord } from "../../../src/core/verdict/coverage.ts";
 import { foldVerdicts } from "../../../src/core/verdict/fold.ts";
 import type { AcceptItem } from "../../../src/ledger/types.ts";
-import { itemOf, jobSpecOf, type JobOptions, partOf, reportOf, sightingsOf, tileCompleteOf, uploadOf } from "../../ledger/builders.ts";
+import {
+  itemOf,
+  jobSpecOf,
+  judgedOf,
+  type JobOptions,
+  partOf,
+  reportOf,
+  sightingsOf,
+  tileCompleteOf,
+  uploadOf,
+} from "../../ledger/builders.ts";
 import { foldRecordOf, historyOf, randomOf } from "../../ledger/history.ts";
 
 /** Two logs that grow record by record. */
@@ -15,7 +25,7 @@ class Logs {
 
   put(item: AcceptItem, log: "a" | "b" = "a"): AcceptItem {
     const rseq = this.records.filter((record) => record.log === log.repeat(32)).length;
-    const acceptance = { log: log.repeat(32), rseq, stampMs: 0, chain: "", signature: "" };
+    const acceptance = { log: log.repeat(32), rseq, stampMs: 0, judged: judgedOf(item), chain: "", signature: "" };
     this.records.push(foldRecordOf({ ...item, acceptance, region: "eu" }));
     return item;
   }
@@ -161,7 +171,7 @@ describe("for any history", () => {
             ? reportOf({ key: { job: "0".repeat(64), tile: 0, shard: 1, attempt: 1 }, partial: true })
             : uploadOf(sightingsOf([text]), "late");
           // A log that no frontier knows: the position lies above all of them.
-          const acceptance = { log: "f".repeat(32), rseq: 0, stampMs: 0, chain: "", signature: "" };
+          const acceptance = { log: "f".repeat(32), rseq: 0, stampMs: 0, judged: judgedOf(item), chain: "", signature: "" };
           const after = register([...records, foldRecordOf({ ...item, acceptance, region: "us" })]);
           for (const [service, verdict] of Object.entries(after)) if (verdict === "closed") expect(before[service]).toBe("closed");
         },

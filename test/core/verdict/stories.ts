@@ -8,6 +8,7 @@ import type { AcceptItem } from "../../../src/ledger/types.ts";
 import {
   itemOf,
   jobSpecOf,
+  judgedOf,
   type JobOptions,
   partOf,
   probeOf,
@@ -38,12 +39,12 @@ export function having(verdict: string, records: readonly PositionedRecord[]): S
 /** A record that says nothing, in the place of one that is taken out: so no hole arises. */
 export function silenced(record: PositionedRecord): PositionedRecord {
   const nothing = { version: 1 as const, source: "", sightings: 1, payloadSha256: "0".repeat(64), payloadBytes: 1 };
-  return { ...record, id: `${record.id} silenced`, statement: { kind: "upload", content: nothing }, sightings: [] };
+  return { ...record, id: `${record.id} silenced`, statement: { kind: "upload", content: nothing }, judged: null, sightings: [] };
 }
 
 /** A record in a log that no frontier knows: its position lies above all of them. */
 export function news(item: AcceptItem, rseq = 0, region = "us"): PositionedRecord {
-  const acceptance = { log: "f".repeat(32), rseq, stampMs: 0, chain: "", signature: "" };
+  const acceptance = { log: "f".repeat(32), rseq, stampMs: 0, judged: judgedOf(item), chain: "", signature: "" };
   return foldRecordOf({ ...item, acceptance, region });
 }
 
@@ -59,7 +60,9 @@ export class Story {
   put(item: AcceptItem, region: RegionName = "eu"): AcceptItem {
     const log = region.charCodeAt(0).toString(16).padStart(2, "0").repeat(16);
     const rseq = this.records.filter((record) => record.log === log).length;
-    this.records.push(foldRecordOf({ ...item, region, acceptance: { log, rseq, stampMs: 0, chain: "", signature: "" } }));
+    this.records.push(
+      foldRecordOf({ ...item, region, acceptance: { log, rseq, stampMs: 0, judged: judgedOf(item), chain: "", signature: "" } }),
+    );
     return item;
   }
 
