@@ -69,7 +69,13 @@ export const daemonConfigSchema = z
       .array(z.enum(["scanner", "keeper"]))
       .min(1)
       .max(2),
-    nats: z.strictObject({ url: urlSchema, caFile: fileSchema.optional() }),
+    nats: z.strictObject({
+      /** With `tls://`, or either of the two below, a server without TLS, or with another's certificate, is refused. */
+      url: urlSchema,
+      /** Authority of the server's certificate: a PEM file, or its text. */
+      caFile: fileSchema.optional(),
+      ca: z.string().startsWith("-----BEGIN CERTIFICATE-----").max(16_384).optional(),
+    }),
     /** File with this daemon's nkey seed, readable by its owner only. Either this or `keySeed`. */
     keySeedFile: fileSchema.optional(),
     /** The seed itself, as `portolan scanner add` writes it: the configuration file is then secret (mode 0600). */
@@ -88,6 +94,15 @@ export const daemonConfigSchema = z
       .optional(),
     scanner: scannerSchema.optional(),
     keeper: keeperSchema.optional(),
+    /** Who the other regions are stands in the registry; this is what only this daemon can know of the way to them. */
+    peers: z
+      .strictObject({
+        /** What their servers' certificates are checked against. */
+        caFile: fileSchema.optional(),
+        /** Message servers, by region, that are reached from here under another address than the registry's: a tunnel, a translated address. */
+        urls: z.record(nameSchema, urlSchema).optional(),
+      })
+      .optional(),
     /** Port of `/healthz` and `/readyz` on 127.0.0.1. */
     healthPort: z.int().min(0).max(65_535).optional(),
     logLevel: z.enum(["debug", "info", "warning", "error"]).default("info"),

@@ -4,6 +4,8 @@ import { zstdDecompressSync } from "node:zlib";
 import type { Bus } from "../src/bus/bus.ts";
 import { publicKeyOf } from "../src/bus/keys.node.ts";
 import { connectNats } from "../src/bus/nats.ts";
+import { connectPeer, type PeerOptions } from "../src/bus/nats-peer.ts";
+import type { PeerLink } from "../src/bus/peer.ts";
 import { PortolanError } from "../src/core/errors.ts";
 import { openLedger } from "../src/ledger/ledger.ts";
 import { openRegistry } from "../src/registry/registry.ts";
@@ -12,6 +14,7 @@ import { startHealth, type Health } from "./health.ts";
 import { providerDurability, sqldDurability } from "./keeper/durability.ts";
 import { createKeeper, type Keeper } from "./keeper/keeper.ts";
 import { errorText, logFor, type Log } from "./log.ts";
+import { createNotifier } from "./notify.ts";
 import { createScanner } from "./scanner/scanner.ts";
 
 /** How long planning waits for the first heartbeat of a scanner, to learn which engines it has. */
@@ -31,10 +34,14 @@ export async function runDaemon(config: DaemonConfig, stop: AbortSignal): Promis
   makeDataDir(config.dataDir);
   const state: { bus: Bus | null; keeper: Keeper | null } = { bus: null, keeper: null };
   const health = config.healthPort === undefined ? null : await startHealth(config.healthPort, () => look(config, state));
+  const notifier = createNotifier({ env: process.env, onProblem: (text) => log.warning(text) });
+  notifier.ready("waiting for NATS");
+  stop.addEventListener("abort", () => notifier.stopping(), { once: true });
   log.info("the daemon starts", { region: config.region, roles: config.roles, publicKey, healthPort: health?.port ?? null });
   try {
     const bus = await connected(config, seed, log, stop);
     state.bus = bus;
+    notifier.status(`at work as ${config.roles.join(" and ")} of region ${config.region}`);
     if (bus !== null) await runRoles(config, { bus, seed, state }, stop);
     await bus?.close();
   } finally {
@@ -103,12 +110,18 @@ function makeKeeper(config: DaemonConfig, bus: Bus, seed: string): { keeper: Kee
       monotonicMs: () => performance.now(),
       randomBytes,
       settings: { ...settings, engineGraceMs: ENGINE_GRACE_MS },
+      peers: { connect: (peer) => connectTo({ ...peer, url: config.peers?.urls?.[peer.region] ?? peer.url }, config.peers) },
     }),
     close: () => {
       ledger.close();
       registry.close();
     },
   };
+}
+
+function connectTo(peer: PeerOptions, peers: DaemonConfig["peers"]): Promise<PeerLink> {
+  // Which servers have TLS says the registry; this says whose certificates count then.
+  return connectPeer({ ...peer, ...(peers?.caFile !== undefined && peer.url.startsWith("tls:") ? { caFile: peers.caFile } : {}) });
 }
 
 function tokenOf(file: string | undefined): { authToken?: string } {
@@ -119,12 +132,19 @@ function tokenOf(file: string | undefined): { authToken?: string } {
 async function connected(config: DaemonConfig, seed: string, log: Log, stop: AbortSignal): Promise<Bus | null> {
   // Upper case: no scanner can have this name, so no scanner may read the keeper's replies.
   const client = config.roles.includes("keeper") ? `KEEPER_${config.keeper?.name ?? ""}` : (config.scanner?.name ?? "");
-  const { url, caFile } = config.nats;
+  const { url, caFile, ca } = config.nats;
   const onStatus = (text: string): void => log.warning(text);
   let problem = "";
   for (let backoffMs = BACKOFF_FIRST_MS; !stop.aborted; backoffMs = Math.min(BACKOFF_MAX_MS, backoffMs * 2)) {
     try {
-      return await connectNats({ url, client, seed, onStatus, ...(caFile === undefined ? {} : { caFile }) });
+      return await connectNats({
+        url,
+        client,
+        seed,
+        onStatus,
+        ...(caFile === undefined ? {} : { caFile }),
+        ...(ca === undefined ? {} : { ca }),
+      });
     } catch (error) {
       if (errorText(error) !== problem) log.warning(`waiting for NATS: ${errorText(error)}`);
       problem = errorText(error);
@@ -162,5 +182,7 @@ function look(config: DaemonConfig, { bus, keeper }: { bus: Bus | null; keeper: 
   const nats = bus?.connected() ?? false;
   const status = keeper?.status() ?? null;
   const keeperWorks = status === null || Object.keys(status.problems).length === 0;
-  return { ready: nats && keeperWorks, details: { region: config.region, roles: config.roles, nats, keeper: status } };
+  // Without an admin address it is the provider of the database who answers for what a commit is worth.
+  const durability = status === null ? {} : { durability: config.ledger?.adminUrl === undefined ? "provider" : "strong" };
+  return { ready: nats && keeperWorks, details: { region: config.region, roles: config.roles, nats, ...durability, keeper: status } };
 }

@@ -27,6 +27,8 @@ export type CheckDeps = ProbeDeps & {
   readonly specs: Specs;
   /** The scanner that a reassignment gave this attempt to; null when the shard's own member has it. */
   readonly reassigned: (key: AssignmentKey) => Promise<string | null>;
+  /** Records that other regions hold may be on their way to a ledger that was lost or cut off; without it none are. */
+  readonly mayStillCome?: () => boolean;
 };
 
 /**
@@ -56,7 +58,7 @@ export async function checkMessage(bytes: Uint8Array, deps: CheckDeps): Promise<
   }
   const { key, scanner } = statement.content;
   const job = await deps.specs.get(key.job);
-  if (job === null) return bad("foreign", `job ${key.job} is not in the ledger of region ${deps.region}`);
+  if (job === null) return stranger(`job ${key.job} is not in the ledger of region ${deps.region}`, deps);
   const foreign = await checkAssignment(job, statement.content, deps);
   if (foreign !== null) return foreign;
   const base = { statement, id, author: signed.author };
@@ -97,10 +99,15 @@ async function checkAssignment(job: JobFacts, { key, scanner }: Part | Report, d
   const member = memberOf(job.tile(key.tile).tile, key.shard);
   const isKnown = member !== null && key.attempt <= ATTEMPTS_MAX;
   if (isKnown && ((await deps.reassigned(key)) ?? member) === scanner) return null;
-  return bad(
-    "foreign",
+  return stranger(
     `shard ${key.shard}, attempt ${key.attempt} of tile ${key.tile} of job ${job.id} was never given to scanner "${scanner}"`,
+    deps,
   );
+}
+
+/** What nobody here has given out: a refusal for good would lose it when only the record of it is late. */
+function stranger(problem: string, { mayStillCome }: CheckDeps): Checked {
+  return mayStillCome?.() === true ? { kind: "later", problem: `${problem} yet` } : bad("foreign", problem);
 }
 
 /** The rows, or why they cannot be what the part announces. */

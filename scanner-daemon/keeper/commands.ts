@@ -5,7 +5,9 @@ import type { JobSpec } from "../../src/core/messages/job.ts";
 import { ACCEPT_ITEMS_MAX, type Command, type CommandResult } from "../../src/ledger/types.ts";
 import { cancelSubject } from "../../src/bus/names.ts";
 import type { Cancel } from "../../src/core/messages/bus.ts";
+import { deny, denyOrderSchema, liftDeny, liftOrderSchema } from "./deny-commands.ts";
 import type { KeeperDeps } from "./deps.ts";
+import { isOutside, runOutside, UPLOADS_PER_ROUND } from "./outside.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Tiles } from "./tiles.ts";
 import type { Writer } from "./writer.ts";
@@ -33,7 +35,10 @@ type Services = { readonly writer: Writer; readonly schedule: Schedule; readonly
  * command that was interrupted is done once. Refusals become answers; only a store that does not answer throws.
  */
 export async function runCommands(deps: KeeperDeps, services: Services): Promise<void> {
+  let uploads = 0;
   for (const command of await deps.ledger.takeCommands({ limit: COMMANDS_PER_ROUND, nowMs: deps.nowMs() })) {
+    if (command.kind === "upload") uploads += 1;
+    if (uploads > UPLOADS_PER_ROUND) return;
     try {
       await runCommand(deps, services, command);
     } catch (error) {
@@ -46,6 +51,14 @@ export async function runCommands(deps: KeeperDeps, services: Services): Promise
 
 async function runCommand(deps: KeeperDeps, services: Services, command: Command): Promise<void> {
   switch (command.kind) {
+    case "upload":
+    case "traceroute":
+    case "add-legacy-job":
+    case "end-legacy-job": {
+      const result = isOutside(command) ? await runOutside(deps, services.writer, command) : null;
+      if (result !== null) await finish(deps, services, command, { ok: true, result });
+      return;
+    }
     case "start-job": {
       const { planId, cause } = parse(startSchema, command);
       await services.schedule.start(planId, cause, (job) => [{ id: command.id, result: { job } }]);
@@ -60,6 +73,12 @@ async function runCommand(deps: KeeperDeps, services: Services, command: Command
       return;
     case "release-tile":
       await release(deps, services, command);
+      return;
+    case "deny":
+      await deny(deps, services, { id: command.id, order: parse(denyOrderSchema, command) });
+      return;
+    case "lift-deny":
+      await liftDeny(deps, services, { id: command.id, order: parse(liftOrderSchema, command) });
       return;
     case "rebuild-ledger":
       await deps.ledger.startRebuild({ epoch: services.writer.epoch() });
@@ -117,7 +136,7 @@ async function cancel(deps: KeeperDeps, services: Services, command: Command): P
   const { job, reason } = parse(cancelSchema, command);
   const spec = await ownJob(deps, job);
   const detail = reason === "" ? "cancelled" : reason;
-  await services.tiles.abandon(job, { cause: "cancelled", detail }, [{ id: command.id, result: {} }]);
+  await services.tiles.abandon(job, { cause: "cancelled", detail }, { finishes: [{ id: command.id, result: {} }] });
   // When nothing was open any more, no record has answered the command.
   await finish(deps, services, command, { ok: true, result: {} });
   const message: Cancel = { job, reason: detail };

@@ -1,11 +1,10 @@
 import { publicKeyOf, signText } from "../../src/bus/keys.node.ts";
 import { scannerScanSubject } from "../../src/bus/names.ts";
 import { parseAddress } from "../../src/core/address.ts";
+import { type DeniedPairs, isDenied, mergeDenied } from "../../src/core/denied.ts";
 import type { Engine, Frontier } from "../../src/core/messages/common.ts";
 import type { Canary } from "../../src/core/messages/job.ts";
 import { confirmReplySchema, type ConfirmOrder, type Probe, type ServiceRef } from "../../src/core/messages/probe.ts";
-import { containsPort, parsePorts } from "../../src/core/port.ts";
-import { containsAddress, normaliseRanges, parseRange } from "../../src/core/range.ts";
 import { confirmOrderSignedText } from "../../src/core/statement.ts";
 import type { ConfirmDue } from "../../src/ledger/keeper-types.ts";
 import type { Exclusion } from "../../src/registry/types.ts";
@@ -14,7 +13,9 @@ import { createCanaries } from "./confirm-canaries.ts";
 import { chooseScanners } from "./confirm-choice.ts";
 import { type ConfirmState, createConfirmState, keyOfTarget } from "./confirm-state.ts";
 import type { KeeperDeps } from "./deps.ts";
+import type { Forbidden } from "./forbidden.ts";
 import { SCANNER_LOST_MS, type Live } from "./live.ts";
+import { boundsOf } from "./probe-bounds.ts";
 import type { Snapshots } from "./snapshot.ts";
 import type { Specs } from "./specs.ts";
 
@@ -38,7 +39,12 @@ const ROUND_EVERY_MS = 1_000;
 const ORDERS_PER_ROUND_MAX = 16;
 const REQUEST_TIMEOUT_MS = 3_000;
 
-type Services = { readonly live: Live; readonly snapshots: Snapshots; readonly specs: Specs };
+type Services = {
+  readonly live: Live;
+  readonly snapshots: Snapshots;
+  readonly specs: Specs;
+  readonly forbidden: Pick<Forbidden, "denied">;
+};
 type Target = { readonly due: ConfirmDue; readonly key: string; readonly isAloneInVain: boolean };
 type Draft = {
   readonly scanner: string;
@@ -49,7 +55,7 @@ type Draft = {
 };
 
 /** Makes the part of one keeper that orders confirms from the scanners of its own region. */
-export function createConfirms(deps: KeeperDeps, { live, snapshots, specs }: Services): Confirms {
+export function createConfirms(deps: KeeperDeps, { live, snapshots, specs, forbidden }: Services): Confirms {
   const state = createConfirmState(deps.monotonicMs);
   const budget = createBudget(deps.monotonicMs);
   const askable = createCanaries(specs);
@@ -71,7 +77,7 @@ export function createConfirms(deps: KeeperDeps, { live, snapshots, specs }: Ser
       }
       // After the misses were read and before the first connect: so it holds the missing job's tile-completes.
       const frontier = await deps.ledger.frontier();
-      const isExcluded = excluder(snapshot.exclusions);
+      const isExcluded = excluder(snapshot.exclusions, forbidden.denied().pairs);
       const canaries = await askable(due, isExcluded);
       const allowed = due.filter((one) => !isExcluded(one) && canaries.has(one.job));
       const ours = new Set(snapshot.scanners.filter((one) => one.region === deps.region && one.enabled).map((one) => one.name));
@@ -79,6 +85,7 @@ export function createConfirms(deps: KeeperDeps, { live, snapshots, specs }: Ser
         due: allowed,
         room,
         able: (engine) => [...ours].filter((name) => live.isLive(name) && live.engines(name).includes(engine)),
+        mayProbe: boundsOf(snapshot.scanners),
         isSettling: [...ours].some((name) => !live.isLive(name) && live.silentMs(name) < SCANNER_LOST_MS),
         isSending: sender.isSending,
         state,
@@ -150,6 +157,8 @@ type DraftInput = {
   readonly due: readonly ConfirmDue[];
   readonly room: number;
   readonly able: (engine: Engine) => string[];
+  /** Whether a scanner may probe this target at all. */
+  readonly mayProbe: (scanner: string, target: ServiceRef) => boolean;
   readonly isSettling: boolean;
   /** Whether a request to this scanner is on its way. */
   readonly isSending: (scanner: string) => boolean;
@@ -157,7 +166,7 @@ type DraftInput = {
 };
 
 /** Orders for what may be asked now: one for each scanner, job and basis; with masscan one port each, and one order at a time. */
-function draftOrders({ due, room, able, isSettling, isSending, state }: DraftInput): { drafts: Draft[]; isCut: boolean } {
+function draftOrders({ due, room, able, mayProbe, isSettling, isSending, state }: DraftInput): { drafts: Draft[]; isCut: boolean } {
   const drafts = new Map<string, Draft>();
   const scanners = { connect: able("connect"), masscan: able("masscan") };
   const runsMasscan = new Map<string, string>();
@@ -168,7 +177,13 @@ function draftOrders({ due, room, able, isSettling, isSending, state }: DraftInp
     const sighter = one.sighters[0] ?? null;
     if (state.isFull(key)) continue;
     const { confirmedBy } = one;
-    const choice = chooseScanners({ sighter, confirmedBy, able: scanners[engine], isSettling, asked: state.asked(key) });
+    const choice = chooseScanners({
+      sighter,
+      confirmedBy,
+      able: scanners[engine].filter((name) => mayProbe(name, one)),
+      isSettling,
+      asked: state.asked(key),
+    });
     for (const scanner of choice.scanners) {
       if (isSending(scanner) || !state.mayAsk(key, scanner) || (engine === "masscan" && state.isBusy(scanner))) continue;
       if (left <= 0) return { drafts: [...drafts.values()], isCut: true };
@@ -186,15 +201,9 @@ function draftOrders({ due, room, able, isSettling, isSending, state }: DraftInp
 }
 
 /** What must not be probed is not confirmed either: it stays missing. */
-function excluder(exclusions: readonly Exclusion[]): (target: ServiceRef) => boolean {
-  const parsed = exclusions.map(({ ranges, ports }) => ({
-    ranges: normaliseRanges(ranges.map(parseRange)),
-    ports: ports === null ? null : parsePorts(ports),
-  }));
-  return ({ address, protocol, port }) => {
-    const at = parseAddress(address);
-    return parsed.some(({ ranges, ports }) => containsAddress(ranges, at) && (ports === null || containsPort(ports, protocol, port)));
-  };
+function excluder(exclusions: readonly Exclusion[], denied: readonly DeniedPairs[]): (target: ServiceRef) => boolean {
+  const rules = [...mergeDenied(exclusions), ...denied];
+  return ({ address, protocol, port }) => isDenied(rules, { address: parseAddress(address), protocol, port });
 }
 
 function orderOf(deps: KeeperDeps, keeper: string, draft: Draft, canaries: readonly Canary[], frontier: Frontier): ConfirmOrder {

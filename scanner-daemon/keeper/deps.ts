@@ -3,6 +3,7 @@ import type { Ledger } from "../../src/ledger/types.ts";
 import type { RegistryState } from "../../src/registry/types.ts";
 import type { Log } from "../log.ts";
 import type { Durability } from "./durability.ts";
+import type { ConnectPeer, ReplicateSettings } from "./replicate/settings.ts";
 
 /** Everything a keeper needs from outside: stores, bus, time, randomness. */
 export type KeeperDeps = {
@@ -24,6 +25,8 @@ export type KeeperDeps = {
   readonly monotonicMs: () => number;
   readonly randomBytes: (count: number) => Uint8Array;
   readonly settings: KeeperSettings;
+  /** How other regions are reached; without it this keeper has nothing to do with them. */
+  readonly peers?: { readonly connect: ConnectPeer; readonly settings?: Partial<ReplicateSettings> };
 };
 
 /** What may be tuned; the daemon's configuration holds the defaults. */

@@ -5,6 +5,7 @@ import type { AssignmentKey } from "../../src/core/messages/job.ts";
 import { assignmentSignedText } from "../../src/core/statement.ts";
 import type { OpenAssignment } from "../../src/ledger/types.ts";
 import type { KeeperDeps } from "./deps.ts";
+import type { Forbidden } from "./forbidden.ts";
 import type { Live } from "./live.ts";
 import type { Snapshots } from "./snapshot.ts";
 import { assignmentOf, type Specs } from "./specs.ts";
@@ -28,10 +29,15 @@ const SETUP_EVERY_MS = 30_000;
 /** An older heartbeat says nothing about what its scanner does now. */
 const HEARTBEAT_FRESH_MS = 10_000;
 
-type Services = { readonly specs: Specs; readonly live: Live; readonly snapshots: Snapshots };
+type Services = {
+  readonly specs: Specs;
+  readonly live: Live;
+  readonly snapshots: Snapshots;
+  readonly forbidden: Pick<Forbidden, "causeOf">;
+};
 
 /** Makes the dispatcher of one keeper, for the scanners of its own region. */
-export function createDispatch(deps: KeeperDeps, { specs, live, snapshots }: Services): Dispatch {
+export function createDispatch(deps: KeeperDeps, { specs, live, snapshots, forbidden }: Services): Dispatch {
   const setUp = createSetup(deps, snapshots);
   const turns = createTurns();
   const isStuck = createStuckWatch();
@@ -55,23 +61,22 @@ export function createDispatch(deps: KeeperDeps, { specs, live, snapshots }: Ser
     run: async () => {
       await setUp.run();
       const queued = (await deps.bus.queued(deps.region, ALL_SHARDS)).flatMap(readSubject);
-      const open = await deps.ledger.openAssignments({ region: deps.region, nowMs: deps.nowMs(), perScanner: CANDIDATES_PER_JOB });
+      const due = await deps.ledger.openAssignments({ region: deps.region, nowMs: deps.nowMs(), perScanner: CANDIDATES_PER_JOB });
+      // The job's home abandons such tiles; while it is away nobody may begin them.
+      const open: OpenAssignment[] = [];
+      for (const one of due) if ((await forbidden.causeOf(one.job, one.tile)) === null) open.push(one);
       const stuck = isStuck({ queued: queued.map(lying), heartbeats: live.heartbeats(), nowMs: deps.nowMs() });
       for (const subject of stuck) {
         deps.log.warning("a message of the work queue was handed to nobody; it is put there again", { subject });
         await deps.bus.purge(deps.region, subject);
       }
-      const kept = await clear(
-        deps,
-        queued.filter((one) => !stuck.has(lying(one).subject)),
-        open,
-      );
+      const kept = await clear(deps, { queued: queued.filter((one) => !stuck.has(lying(one).subject)), open, forbidden });
       for (const [scanner, candidates] of Map.groupBy(open, (one) => one.scanner)) {
         if (!setUp.knows(scanner)) continue;
         const own = kept.filter((one) => one.scanner === scanner).map((one) => one.key);
         await turns({ scanner, candidates, queued: own, send });
       }
-      await repeatCancels(deps, live);
+      await repeatCancels(deps, live, forbidden);
     },
   };
 }
@@ -126,27 +131,43 @@ export function createTurns(): (turn: Turn) => Promise<void> {
 }
 
 /** Removes from the queue, by exact subject, what is no longer wanted; returns what stays. */
-async function clear(deps: KeeperDeps, queued: readonly Queued[], open: readonly OpenAssignment[]): Promise<Queued[]> {
+async function clear(
+  deps: KeeperDeps,
+  {
+    queued,
+    open,
+    forbidden,
+  }: { readonly queued: readonly Queued[]; readonly open: readonly OpenAssignment[] } & Pick<Services, "forbidden">,
+): Promise<Queued[]> {
   const due = new Set(open.map((one) => `${one.scanner} ${textOfKey(keyOf(one))}`));
   const kept: Queued[] = [];
   for (const one of queued) {
-    if (due.has(`${one.scanner} ${textOfKey(one.key)}`) || (await deps.ledger.isWanted(one.key))) kept.push(one);
+    const isWanted = due.has(`${one.scanner} ${textOfKey(one.key)}`) || (await deps.ledger.isWanted(one.key));
+    if (isWanted && (await forbidden.causeOf(one.key.job, one.key.tile)) === null) kept.push(one);
     else await deps.bus.purge(deps.region, assignmentSubject(one.scanner, one.key));
   }
   return kept;
 }
 
-/** Tells scanners that still work for an ended job to stop; the message is lossy, so it is repeated while they do. */
-async function repeatCancels(deps: KeeperDeps, live: Live): Promise<void> {
+/** Tells scanners that still work for what has ended to stop; the message is lossy, so it is repeated while they do. */
+async function repeatCancels(deps: KeeperDeps, live: Live, forbidden: Services["forbidden"]): Promise<void> {
   const since = deps.nowMs() - HEARTBEAT_FRESH_MS;
   const busy = [...live.heartbeats().values()].filter((scanner) => scanner.running !== null && scanner.receivedAtMs > since);
   if (busy.length === 0) return;
   const running = new Set((await deps.ledger.runningJobs()).map((job) => job.id));
   for (const { scanner, running: key } of busy) {
-    if (key === null || running.has(key.job) || (await deps.ledger.jobSpec(key.job)) === null) continue;
-    const cancel: Cancel = { job: key.job, reason: "the job has ended" };
+    if (key === null) continue;
+    const cancel = running.has(key.job) ? await cancelOfTile(deps, key, forbidden) : { job: key.job, reason: "the job has ended" };
+    // What this ledger knows nothing of (yet) may be quite right.
+    if (cancel === null || (await deps.ledger.jobSpec(key.job)) === null) continue;
     deps.bus.publish(cancelSubject(scanner), new TextEncoder().encode(JSON.stringify(cancel)));
   }
+}
+
+async function cancelOfTile(deps: KeeperDeps, { job, tile }: AssignmentKey, forbidden: Services["forbidden"]): Promise<Cancel | null> {
+  const cause = await forbidden.causeOf(job, tile);
+  if (cause !== null) return { job, tile, reason: `an address of the tile is ${cause}` };
+  return (await deps.ledger.tileState(job, tile)) === "abandoned" ? { job, tile, reason: "the tile was abandoned" } : null;
 }
 
 type Setup = { run(): Promise<void>; forget(): void; knows(scanner: string): boolean };

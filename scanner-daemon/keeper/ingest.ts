@@ -45,7 +45,7 @@ type IngestDeps = {
   readonly onReport: () => void;
   /** A probe was committed. */
   readonly onProbe: (probe: Probe) => void;
-} & Pick<CheckDeps, "keeper" | "reassigned">;
+} & Pick<CheckDeps, "keeper" | "reassigned" | "mayStillCome">;
 
 type Waiting = { readonly item: AcceptItem; readonly sightings: number; readonly replies: ((reply: SubmitReply) => void)[] };
 

@@ -2,12 +2,13 @@ import type { AssignmentKey } from "../../src/core/messages/job.ts";
 import { ACCEPT_ITEMS_MAX, type AcceptItem } from "../../src/ledger/types.ts";
 import type { Reassignable } from "../../src/ledger/keeper-types.ts";
 import type { KeeperDeps } from "./deps.ts";
+import { tellHeard } from "./heard.ts";
 import { SCANNER_LOST_MS, type Live } from "./live.ts";
 import type { Snapshots } from "./snapshot.ts";
 import type { Specs } from "./specs.ts";
 import type { Writer } from "./writer.ts";
 
-/** Notices scanners that fell silent, and gives their shards to other members, a few at a time. */
+/** Notices scanners that fell silent or are back, tells other regions what they can run, and gives their shards to other members, a few at a time. */
 export type Lost = {
   /** One round. Repeatable at any time. */
   run(): Promise<void>;
@@ -37,6 +38,7 @@ export function createLost(deps: KeeperDeps, services: Services): Lost {
       roundAtMs = deps.monotonicMs();
       if (sinceMs >= ASLEEP_MS || !deps.bus.connected()) live.wasDeaf();
       await tellLost(deps, services, told);
+      await tellHeard(deps, services);
       await reassign(deps, services, given);
     },
   };
@@ -98,11 +100,13 @@ async function receiver(
   if (job === null) return null;
   const { engine } = job.tile(shard.tile).tile;
   const enabled = new Set(snapshots.current()?.scanners.flatMap((one) => (one.enabled ? [one.name] : [])));
-  // Of other regions' scanners their own keeper says when they are lost.
-  const able = shard.candidates.filter(
-    ({ scanner, region }) =>
-      enabled.has(scanner) && (region !== deps.region || (live.isLive(scanner) && live.engines(scanner).includes(engine))),
-  );
+  // Of other regions' scanners their own keeper says when they are lost, and what they can run.
+  const elsewhere = new Map((await deps.ledger.scannerAbilities()).map((one) => [one.scanner, one.engines]));
+  const able = shard.candidates.filter(({ scanner, region }) => {
+    if (!enabled.has(scanner)) return false;
+    if (region !== deps.region) return elsewhere.get(scanner)?.includes(engine) ?? true;
+    return live.isLive(scanner) && live.engines(scanner).includes(engine);
+  });
   const load = (scanner: string): number => given.filter((one) => one.to === scanner).length;
   const [least] = able.map(({ scanner }) => scanner).toSorted((a, b) => load(a) - load(b));
   return least !== undefined && load(least) < GIVEN_PER_SCANNER ? least : null;

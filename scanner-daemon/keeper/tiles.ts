@@ -2,6 +2,7 @@ import type { TileAbandoned } from "../../src/core/messages/record.ts";
 import type { AcceptContext, RunningJob } from "../../src/ledger/types.ts";
 import { completeTile } from "./brake.ts";
 import type { KeeperDeps } from "./deps.ts";
+import { commonRuns, type TileRun } from "../../src/core/tile-stride.ts";
 import type { Specs } from "./specs.ts";
 import type { Writer } from "./writer.ts";
 
@@ -11,8 +12,12 @@ export type Tiles = {
   complete(): Promise<boolean>;
   /** Abandons what is open in our jobs past their deadline, and says what was missing. */
   expire(): Promise<void>;
-  /** Abandons all open tiles of a job; `finishes` is committed with the last record. Returns how many records it took. */
-  abandon(job: string, why: Pick<TileAbandoned, "cause" | "detail">, finishes?: AcceptContext["finishes"]): Promise<number>;
+  /** Abandons all open tiles of a job, or those among `only`; `finishes` is committed with the last record. Returns how many records it took. */
+  abandon(
+    job: string,
+    why: Pick<TileAbandoned, "cause" | "detail">,
+    also?: { readonly finishes?: AcceptContext["finishes"]; readonly only?: readonly TileRun[] },
+  ): Promise<number>;
 };
 
 const ROUNDS_MAX = 64;
@@ -24,10 +29,11 @@ const SHARDS_LOOKED_AT = 200;
 
 /** Makes what ends the tiles of this region's own jobs. */
 export function createTiles(deps: KeeperDeps, { writer, specs }: { readonly writer: Writer; readonly specs: Specs }): Tiles {
-  const abandon: Tiles["abandon"] = async (job, why, finishes) => {
+  const abandon: Tiles["abandon"] = async (job, why, { finishes, only } = {}) => {
     let records = 0;
     for (; records < ROUNDS_MAX; records += 1) {
-      const runs = await deps.ledger.openTiles(job);
+      const open = await deps.ledger.openTiles(job);
+      const runs = only === undefined ? open : commonRuns(open, only);
       if (runs.length === 0) return records;
       const tiles = runs.slice(0, RUNS_PER_RECORD_MAX);
       const item = writer.own({ kind: "tile-abandoned", content: { version: 1, job, tiles, ...why } });

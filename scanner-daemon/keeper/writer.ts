@@ -28,8 +28,16 @@ export type Writer = {
   epoch(): number;
 };
 
+/** What others have to do with the writing. */
+export type WriterHooks = {
+  /** Why nothing may be accepted at the moment; null when it may. */
+  readonly refusal: () => string | null;
+  /** These are on disk now. */
+  readonly onWritten: (receipts: readonly Receipt[]) => void;
+};
+
 /** Makes the writer of one keeper. While the durability of one transaction is looked at, the next one is on its way. */
-export function createWriter(deps: KeeperDeps, lease: LeaseHolder): Writer {
+export function createWriter(deps: KeeperDeps, lease: LeaseHolder, hooks: WriterHooks): Writer {
   const publicKey = publicKeyOf(deps.seed);
   const durability = watchDurability(deps, lease);
   let longestCommitMs = 0;
@@ -50,6 +58,8 @@ export function createWriter(deps: KeeperDeps, lease: LeaseHolder): Writer {
   });
   const commit = (items: readonly AcceptItem[], along: Along): Promise<Committed> =>
     durability.during(async () => {
+      const refusal = hooks.refusal();
+      if (refusal !== null) throw new PortolanError("unavailable", refusal);
       const beganAtMs = deps.monotonicMs();
       const receipts = await deps.ledger.accept(items, context(along));
       longestCommitMs = Math.max(longestCommitMs, deps.monotonicMs() - beganAtMs);
@@ -58,6 +68,7 @@ export function createWriter(deps: KeeperDeps, lease: LeaseHolder): Writer {
   const confirm = async ({ receipts, settledBefore }: Committed): Promise<Receipt[]> => {
     await durability.confirm(settledBefore);
     epoch();
+    hooks.onWritten(receipts);
     return receipts;
   };
   const noticeLoss = (error: unknown): void => {

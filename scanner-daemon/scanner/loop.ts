@@ -1,9 +1,11 @@
 import { ACK_WAIT_MS, type Bus, type Claim } from "../../src/bus/bus.ts";
 import { versionFamily } from "../../src/core/masscan/echo.ts";
+import type { Cancel } from "../../src/core/messages/bus.ts";
 import type { Assignment, AssignmentKey } from "../../src/core/messages/job.ts";
 import { errorText, type Log } from "../log.ts";
 import { checkClaim, type ClaimRules } from "./claims.ts";
 import { concludeLeftOver, decline, execute, type ExecuteDeps } from "./execute.ts";
+import type { Denials } from "./denials.ts";
 import type { FinishedList } from "./finished.ts";
 import { checkReady, readinessText, type Readiness, type ReadyInput } from "./ready.ts";
 import type { RunProgress } from "./run.ts";
@@ -17,7 +19,7 @@ export type ScannerState = {
   checkedAtMs: number;
   running: AssignmentKey | null;
   progress: RunProgress | null;
-  /** Cancelled jobs and until when (ms of `performance.now`) their messages are put off. */
+  /** Cancelled jobs, and tiles of them (`job tile`), and until when (ms of `performance.now`) their messages are put off. */
   readonly cancelled: Map<string, number>;
 };
 
@@ -28,6 +30,7 @@ type LoopDeps = {
   readonly execution: ExecuteDeps;
   readonly finished: FinishedList;
   readonly store: RunStore;
+  readonly denials: Pick<Denials, "ofAssignment">;
   readonly state: ScannerState;
   readonly log: Log;
   readonly pace: ScannerTuning;
@@ -36,34 +39,58 @@ type LoopDeps = {
 /** Claims and runs assignments, one at a time. */
 export type Loop = {
   start(): void;
-  /** Stops work on a job: the running assignment becomes partial, queued ones are put off until the keeper has removed them. */
-  cancel(job: string, reason: string): void;
+  /** Stops work on a job, or one tile of it: the running assignment becomes partial, queued ones are put off until the keeper has removed them. */
+  cancel(what: Pick<Cancel, "job" | "tile">, reason: string): void;
+  /** What is denied has changed: stops the running assignment when it is hit. */
+  recheck(): void;
+  tally(): LoopTally;
   stop(reason: string): Promise<void>;
 };
 
 const CANCELLED_FOR_MS = 60_000;
 const CANCELLED_MAX = 1_000;
 const PUT_OFF_MS = 10_000;
+/** Of a daemon that runs for months nobody asks for them. */
+const OUTCOMES_MAX = 100_000;
 const RETRY_MS = 1_000;
 /** A repeat of a finished assignment after this long means that the keeper has lost the report, so it is run again. */
 const REPEAT_RUNS_AGAIN_MS = 20 * ACK_WAIT_MS;
 
-type Current = { readonly job: string; readonly abort: AbortController };
-type Turn = LoopDeps & { readonly stopping: AbortSignal; current: Current | null };
+type Current = { readonly assignment: Assignment; readonly abort: AbortController };
+/** What the loop has done since its start: how each shard's last run ended, and when (ms of `performance.now`) it last had work. */
+export type LoopTally = { readonly complete: number; readonly partial: number; readonly isBusy: boolean; readonly lastWorkAtMs: number };
+
+type Turn = LoopDeps & {
+  readonly stopping: AbortSignal;
+  current: Current | null;
+  /** How the last run of each shard ended. */
+  readonly outcomes: Map<string, "complete" | "partial">;
+  lastWorkAtMs: number;
+};
 
 /** Makes the loop; it begins with `start`. */
 export function createLoop(deps: LoopDeps): Loop {
   const stopping = new AbortController();
-  const turn: Turn = { ...deps, stopping: stopping.signal, current: null };
+  const turn: Turn = { ...deps, stopping: stopping.signal, current: null, outcomes: new Map(), lastWorkAtMs: performance.now() };
   let running: Promise<void> = Promise.resolve();
   return {
     start: () => {
       running = runTurns(turn);
     },
-    cancel: (job, reason) => {
+    cancel: ({ job, tile }, reason) => {
       if (deps.state.cancelled.size >= CANCELLED_MAX) deps.state.cancelled.clear();
-      deps.state.cancelled.set(job, performance.now() + CANCELLED_FOR_MS);
-      if (turn.current?.job === job) turn.current.abort.abort(reason);
+      deps.state.cancelled.set(tile === undefined ? job : `${job} ${tile}`, performance.now() + CANCELLED_FOR_MS);
+      const { key } = turn.current?.assignment ?? {};
+      if (key?.job === job && (tile === undefined || key.tile === tile)) turn.current?.abort.abort(reason);
+    },
+    recheck: () => {
+      const denied = turn.current === null ? null : deps.denials.ofAssignment(turn.current.assignment);
+      if (denied !== null) turn.current?.abort.abort(denied);
+    },
+    tally: () => {
+      const kinds = [...turn.outcomes.values()];
+      const complete = kinds.filter((kind) => kind === "complete").length;
+      return { complete, partial: kinds.length - complete, isBusy: turn.current !== null, lastWorkAtMs: turn.lastWorkAtMs };
     },
     stop: async (reason) => {
       stopping.abort(reason);
@@ -109,7 +136,7 @@ async function work(claim: Claim, assignment: Assignment, turn: Turn): Promise<v
   const { key, engine, pairs } = assignment;
   const { state, log } = turn;
   const abort = new AbortController();
-  turn.current = { job: key.job, abort };
+  turn.current = { assignment, abort };
   state.running = key;
   const signal = AbortSignal.any([turn.stopping, abort.signal]);
   const keepClaim = setInterval(() => claim.working(), ACK_WAIT_MS / 3);
@@ -119,6 +146,8 @@ async function work(claim: Claim, assignment: Assignment, turn: Turn): Promise<v
   try {
     log.info("assignment started", { key, engine, pairs });
     const outcome = await execute(assignment, { signal, onProgress }, turn.execution);
+    if (turn.outcomes.size >= OUTCOMES_MAX) turn.outcomes.clear();
+    turn.outcomes.set(`${key.job} ${key.tile} ${key.shard}`, outcome.kind);
     log.info("assignment ended", { key, outcome });
     // What made it partial (a full disk, offloads) may make the next one partial too: look again before claiming.
     if (outcome.kind === "partial") state.checkedAtMs = -Infinity;
@@ -126,6 +155,7 @@ async function work(claim: Claim, assignment: Assignment, turn: Turn): Promise<v
   } finally {
     clearInterval(keepClaim);
     turn.current = null;
+    turn.lastWorkAtMs = performance.now();
     state.running = null;
     state.progress = null;
   }
@@ -155,8 +185,9 @@ async function acceptClaim(claim: Claim, deps: LoopDeps, readiness: Readiness): 
     return null;
   }
   const { assignment } = checked;
-  const cancelledUntil = deps.state.cancelled.get(assignment.key.job);
-  if (cancelledUntil !== undefined && performance.now() < cancelledUntil) return putOff(claim);
+  const { job, tile } = assignment.key;
+  const cancelledUntil = Math.max(deps.state.cancelled.get(job) ?? -Infinity, deps.state.cancelled.get(`${job} ${tile}`) ?? -Infinity);
+  if (performance.now() < cancelledUntil) return putOff(claim);
   const repeat = deps.finished.find(assignment.key);
   if (repeat !== undefined && isAnswered(repeat, deps)) {
     await claim.ack();
@@ -164,6 +195,8 @@ async function acceptClaim(claim: Claim, deps: LoopDeps, readiness: Readiness): 
     return null;
   }
   if (assignment.deadlineAtMs <= deps.execution.nowMs()) return declined(claim, assignment, "the job's deadline had passed", deps);
+  const denied = deps.denials.ofAssignment(assignment);
+  if (denied !== null) return declined(claim, assignment, denied, deps);
   if (assignment.engine === "connect") return assignment;
   const { masscanVersion } = readiness;
   if (masscanVersion !== null && versionFamily(masscanVersion) !== assignment.masscanFamily) {

@@ -8,6 +8,7 @@ import { TESTED_FAMILIES, versionFamily } from "../../src/core/masscan/echo.ts";
 import type { ConfirmOrder, ConfirmReply, Probe } from "../../src/core/messages/probe.ts";
 import { errorText, type Log } from "../log.ts";
 import type { ClaimRules } from "./claims.ts";
+import type { Denials } from "./denials.ts";
 import type { Launch } from "./launch.ts";
 import { lookBetweenCanaries, type TimedLook } from "./look-canaries.ts";
 import { lookByConnect } from "./look-connect.ts";
@@ -20,6 +21,8 @@ import type { ScannerTuning } from "./tuning.ts";
 
 /** Carries out confirm orders, beside whatever assignment runs. */
 export type OrderDesk = {
+  /** What is denied has changed: breaks off the orders that are hit. */
+  recheck(): void;
   /** Answers no further order, breaks off what is in hand and waits for its end: the keeper orders it again. */
   stop(): Promise<void>;
 };
@@ -34,6 +37,7 @@ type OrderDeskDeps = {
   /** Directory of the scanner's own. */
   readonly directory: string;
   readonly readiness: () => Readiness | null;
+  readonly denials: Pick<Denials, "ofOrder">;
   readonly nowMs: () => number;
   readonly pace: ScannerTuning;
   readonly log: Log;
@@ -48,9 +52,10 @@ const REQUEST_TIMEOUT_MS = 10_000;
 const SEND_TRIES_MAX = 8;
 const SEND_BACKOFF_FIRST_MS = 250;
 
+type InHand = { readonly order: ConfirmOrder; readonly abort: AbortController; readonly work: Promise<void> };
 type Desk = OrderDeskDeps & {
   readonly stopping: AbortController;
-  readonly inHand: Map<string, { readonly targets: number; readonly work: Promise<void> }>;
+  readonly inHand: Map<string, InHand>;
   readonly done: Set<string>;
   readonly prober: SharedProber;
   /** masscan looks wait for each other. */
@@ -74,6 +79,12 @@ export async function openOrderDesk(deps: OrderDeskDeps): Promise<OrderDesk> {
     handler: async ({ data }) => Buffer.from(JSON.stringify(takeOrder(desk, data)), "utf8"),
   });
   return {
+    recheck: () => {
+      for (const { order, abort } of desk.inHand.values()) {
+        const denied = deps.denials.ofOrder(order);
+        if (denied !== null) abort.abort(denied);
+      }
+    },
     stop: async () => {
       subscription.stop();
       desk.stopping.abort("the scanner was stopped");
@@ -93,20 +104,24 @@ function takeOrder(desk: Desk, data: Uint8Array): ConfirmReply {
   if (desk.inHand.has(order.id) || desk.done.has(order.id)) return { ok: true };
   const problem = obstacle(desk, order);
   if (problem !== null) return { ok: false, problem };
-  const work = carryOut(desk, order).finally(() => {
+  const abort = new AbortController();
+  const work = carryOut(desk, order, AbortSignal.any([desk.stopping.signal, abort.signal])).finally(() => {
     desk.inHand.delete(order.id);
     remember(desk.done, order.id);
   });
-  desk.inHand.set(order.id, { targets: order.targets.length, work });
+  desk.inHand.set(order.id, { order, abort, work });
   return { ok: true };
 }
 
-function obstacle({ readiness, inHand, stopping }: Desk, { engine, targets }: ConfirmOrder): string | null {
+function obstacle({ readiness, inHand, denials, stopping }: Desk, order: ConfirmOrder): string | null {
+  const { engine, targets } = order;
+  const denied = denials.ofOrder(order);
+  if (denied !== null) return denied;
   if (stopping.signal.aborted) return "the scanner stops";
   const ready = readiness();
   if (ready === null) return "the scanner is still looking around after its start";
   if (!ready.engines.includes(engine)) return `engine ${engine} is not ready here`;
-  const targetsInHand = [...inHand.values()].reduce((sum, one) => sum + one.targets, 0);
+  const targetsInHand = [...inHand.values()].reduce((sum, one) => sum + one.order.targets.length, 0);
   return inHand.size >= ORDERS_MAX || targetsInHand + targets.length > TARGETS_MAX ? "the scanner has too many orders in hand" : null;
 }
 
@@ -117,26 +132,35 @@ function remember(done: Set<string>, id: string): void {
 }
 
 /** Looks and reports. What cannot be done or sent is dropped: the keeper orders it again. Never rejects. */
-async function carryOut(desk: Desk, order: ConfirmOrder): Promise<void> {
+async function carryOut(desk: Desk, order: ConfirmOrder, signal: AbortSignal): Promise<void> {
   try {
-    const probe = await look(desk, order);
-    if (!desk.stopping.signal.aborted) await deliver(desk, probe);
+    const probe = await look(desk, order, signal);
+    if (!signal.aborted) await deliver(desk, probe);
   } catch (error) {
     desk.log.warning("a confirm order came to nothing", { order: order.id, problem: errorText(error) });
   }
 }
 
-async function look(desk: Desk, order: ConfirmOrder): Promise<Probe> {
+async function look(desk: Desk, order: ConfirmOrder, signal: AbortSignal): Promise<Probe> {
   const between = (act: () => Promise<Probe["results"]>): ReturnType<typeof lookBetweenCanaries> =>
     lookBetweenCanaries(desk.prober, order.canaries ?? [], () => timed(desk, act));
   if (order.engine === "connect") {
-    const { pace, stopping } = desk;
+    const { pace } = desk;
     const looked = await between(() =>
-      desk.prober.use((prober) => lookByConnect({ prober, targets: order.targets, everyMs: pace.lookEveryMs, signal: stopping.signal })),
+      desk.prober.use((prober) => lookByConnect({ prober, targets: order.targets, everyMs: pace.lookEveryMs, signal })),
     );
     return { version: 1, order, ...looked };
   }
-  const turn = desk.masscan.then(() => between(() => runLook(desk, order)));
+  const turn = desk.masscan.then(() => {
+    // It may have waited for long.
+    if (signal.aborted) throw new Error(errorText(signal.reason));
+    return between(async () => {
+      const results = await runLook(desk, order, signal);
+      // What was broken off is not followed by canaries: they may be what is denied.
+      if (signal.aborted) throw new Error(errorText(signal.reason));
+      return results;
+    });
+  });
   desk.masscan = turn.catch(() => undefined);
   return { version: 1, order, ...(await turn) };
 }
@@ -149,12 +173,12 @@ async function timed({ nowMs }: Desk, act: () => Promise<Probe["results"]>): Pro
   return { results, startedAtMs, endedAtMs: startedAtMs + Math.round(performance.now() - beganAtMs) };
 }
 
-function runLook(desk: Desk, order: ConfirmOrder): Promise<Probe["results"]> {
-  const { how, adapter, nowMs, pace, stopping } = desk;
+function runLook(desk: Desk, order: ConfirmOrder, signal: AbortSignal): Promise<Probe["results"]> {
+  const { how, adapter, nowMs, pace } = desk;
   const version = desk.readiness()?.masscanVersion;
   const masscanFamily = version === null || version === undefined ? (TESTED_FAMILIES[0] ?? "1.3") : versionFamily(version);
   const directory = join(desk.directory, "looks", order.id);
-  return lookByMasscan({ how, adapter, order, directory, masscanFamily, newSeed, nowMs, signal: stopping.signal, timing: pace.run });
+  return lookByMasscan({ how, adapter, order, directory, masscanFamily, newSeed, nowMs, signal, timing: pace.run });
 }
 
 function newSeed(): string {

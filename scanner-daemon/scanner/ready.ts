@@ -108,7 +108,7 @@ async function checkMasscan(input: ReadyInput, view: ProberView): Promise<{ vers
     problems.push(`masscan ${version} is not tested; install one of ${TESTED_FAMILIES.map((family) => `${family}.x`).join(", ")}`);
   }
   if (view.ambientConfig) problems.push("masscan would read /etc/masscan/masscan.conf; remove it, or hide it from the scanner");
-  if (!view.rawSockets && !(await hasFileCapability(input))) {
+  if (!view.rawSockets && !(await hasFileCapability(input.how))) {
     problems.push(
       "masscan has no right to raw sockets; start the daemon with the ambient capability CAP_NET_RAW, as the systemd unit does",
     );
@@ -117,7 +117,7 @@ async function checkMasscan(input: ReadyInput, view: ProberView): Promise<{ vers
 }
 
 /** Whether masscan's own file grants raw sockets (`setcap cap_net_raw=ep`). */
-async function hasFileCapability({ how }: ReadyInput): Promise<boolean> {
+export async function hasFileCapability(how: Launch): Promise<boolean> {
   const found = await capture(how, ["sh", "-c", 'getcap "$(command -v "$1")"', "sh", how.tools.masscan], { timeoutMs: TOOL_TIMEOUT_MS });
   return found.stdout.includes("cap_net_raw");
 }

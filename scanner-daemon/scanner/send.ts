@@ -2,7 +2,7 @@ import type { Bus } from "../../src/bus/bus.ts";
 import { publicKeyOf, sha256Hex, signText } from "../../src/bus/keys.node.ts";
 import { reportsSubject } from "../../src/bus/names.ts";
 import { decodeSightingTable, encodeSightings } from "../../src/core/columns.ts";
-import { submitReplySchema, type SubmitReply } from "../../src/core/messages/bus.ts";
+import { type Receipt, submitReplySchema, type SubmitReply } from "../../src/core/messages/bus.ts";
 import type { Statement } from "../../src/core/messages/record.ts";
 import { signedText, statementId } from "../../src/core/statement.ts";
 import { encodeWire } from "../../src/core/wire.ts";
@@ -18,6 +18,7 @@ export type SenderDeps = {
   readonly seed: string;
   readonly store: RunStore;
   readonly log: Log;
+  readonly nowMs: () => number;
   /** Number in [0, 1) that spreads retries. */
   readonly random: () => number;
   readonly timing?: Partial<SenderTiming>;
@@ -42,7 +43,7 @@ export type Sender = {
 /** Starts sending at once, oldest run first. Parts go before their report; a repeat after a lost reply has the same id. */
 export function startSender(deps: SenderDeps): Sender {
   const timing = { ...TIMING, ...deps.timing };
-  const sent = new Map<StoredRun, PartId[]>();
+  const sent = new Map<StoredRun, Sent>();
   let stopping = false;
   let idle = false;
   let failures = 0;
@@ -95,50 +96,73 @@ export function startSender(deps: SenderDeps): Sender {
 }
 
 type PartId = { readonly id: string; readonly sightings: number };
+/** What was acknowledged of one run: its parts in their order, and the highest number that it got in each log. */
+type Sent = { readonly parts: PartId[]; readonly marks: Map<string, number> };
 
-/** Sends one batch of parts, or one report; false when nothing waits. Throws when it has to be tried again later. */
-async function sendRound(deps: SenderDeps, timing: SenderTiming, sent: Map<StoredRun, PartId[]>): Promise<boolean> {
+function note({ marks }: Sent, { log, rseq }: Receipt): void {
+  marks.set(log, Math.max(rseq, marks.get(log) ?? -1));
+}
+
+/**
+ * Sends one batch of parts, or one report; false when nothing waits. Throws when it has to be tried again later. A run that the keeper cannot
+ * take yet (its job is not known there any more) does not hold up the others.
+ */
+async function sendRound(deps: SenderDeps, timing: SenderTiming, sent: Map<StoredRun, Sent>): Promise<boolean> {
+  let postponed: Later | null = null;
   for (const run of deps.store.runs()) {
-    const ids = sent.get(run) ?? [];
-    sent.set(run, ids);
+    const of = sent.get(run) ?? { parts: [], marks: new Map() };
+    sent.set(run, of);
     // The end is read first: what was sealed before it is all there is.
     const end = run.end();
-    const waiting = run.spool.parts().length - ids.length;
+    const waiting = run.spool.parts().length - of.parts.length;
     try {
       if (waiting > 0) {
-        const indexes = Array.from({ length: Math.min(waiting, PARTS_IN_FLIGHT_MAX) }, (_, offset) => ids.length + offset);
-        const results = await Promise.allSettled(indexes.map((index) => sendPart(deps, timing, run, index)));
-        for (const result of results) {
-          if (result.status === "rejected") throw result.reason;
-          ids.push(result.value);
-        }
+        await sendParts(deps, timing, run, of, Math.min(waiting, PARTS_IN_FLIGHT_MAX));
         return true;
       }
       if (end === null) continue;
-      await submit(deps, timing, reportStatement(deps, run, ids), null);
+      note(of, await submit(deps, timing, reportStatement(deps, run, of.parts), null));
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
+      if (error instanceof Later) postponed ??= error;
+      else if (!(error instanceof Refusal)) throw error;
       // A run that still goes on is set aside when it has ended.
-      if (end === null) continue;
+      if (error instanceof Later || end === null) continue;
       const path = await deps.store.setAside(run);
       deps.log.error("the keeper refuses a run for good; it was set aside", { problem: error.message, path });
       sent.delete(run);
       return true;
     }
-    await deps.store.retire(run);
+    await deps.store.retire(run, of.marks, deps.nowMs());
     sent.delete(run);
     return true;
   }
+  if (postponed !== null) throw postponed;
   return false;
 }
 
-async function sendPart(deps: SenderDeps, timing: SenderTiming, run: StoredRun, index: number): Promise<PartId> {
+async function sendParts(deps: SenderDeps, timing: SenderTiming, run: StoredRun, of: Sent, count: number): Promise<void> {
+  const indexes = Array.from({ length: count }, (_, offset) => of.parts.length + offset);
+  const results = await Promise.allSettled(indexes.map((index) => sendPart(deps, timing, run, index)));
+  for (const result of results) {
+    if (result.status === "rejected") throw result.reason;
+    of.parts.push(result.value.part);
+    note(of, result.value.receipt);
+  }
+}
+
+async function sendPart(
+  deps: SenderDeps,
+  timing: SenderTiming,
+  run: StoredRun,
+  index: number,
+): Promise<{ part: PartId; receipt: Receipt }> {
   const payload = encodeSightings(await run.spool.readPart(index));
   const sightings = decodeSightingTable(payload).count;
   const { assignment, runId } = run.start;
   const content = { version: 1 as const, key: assignment.key, scanner: deps.name, runId, index, sightings };
   const statement: Statement = { kind: "part", content: { ...content, payloadSha256: sha256Hex(payload), payloadBytes: payload.length } };
-  return { id: await submit(deps, timing, statement, payload), sightings };
+  const receipt = await submit(deps, timing, statement, payload);
+  return { part: { id: receipt.id, sightings }, receipt };
 }
 
 function reportStatement(deps: SenderDeps, run: StoredRun, parts: readonly PartId[]): Statement {
@@ -167,20 +191,23 @@ function reportStatement(deps: SenderDeps, run: StoredRun, parts: readonly PartI
 /** The keeper will not take these bytes, however often they are sent. */
 export class Refusal extends Error {}
 
-/** Signs a statement, sends it once and gives its record id. Throws `Refusal`, or another error when it may be tried again. */
+/** The keeper answers, and cannot take these bytes yet. */
+class Later extends Error {}
+
+/** Signs a statement, sends it once and gives its receipt. Throws `Refusal`, or another error when it may be tried again. */
 export async function submit(
   deps: Pick<SenderDeps, "name" | "region" | "bus" | "seed">,
   timing: Pick<SenderTiming, "requestTimeoutMs">,
   statement: Statement,
   payload: Uint8Array | null,
-): Promise<string> {
+): Promise<Receipt> {
   const id = statementId(statement, sha256Hex);
   const author = { name: deps.name, publicKey: publicKeyOf(deps.seed), signature: signText(deps.seed, signedText(id)) };
   const bytes = encodeWire({ statement, author }, payload);
   const reply = readReply(await deps.bus.request(reportsSubject(deps.region), bytes, { timeoutMs: timing.requestTimeoutMs }));
-  if (reply.ok && reply.receipt.id === id) return id;
+  if (reply.ok && reply.receipt.id === id) return reply.receipt;
   if (reply.ok) throw new Error(`the keeper acknowledged ${reply.receipt.id} instead of ${id}`);
-  throw reply.retry ? new Error(reply.problem) : new Refusal(reply.problem);
+  throw reply.retry ? new Later(reply.problem) : new Refusal(reply.problem);
 }
 
 function readReply(bytes: Uint8Array): SubmitReply {

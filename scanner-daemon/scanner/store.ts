@@ -2,9 +2,11 @@ import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { runIdSchema, timeMsSchema } from "../../src/core/messages/common.ts";
+import type { Kept } from "../../src/core/messages/bus.ts";
 import { assignmentSchema } from "../../src/core/messages/job.ts";
 import { evidenceSchema, outcomeSchema } from "../../src/core/messages/report.ts";
 import { isDiskFull, syncDirectory, writeDurably } from "./durable.ts";
+import { type Marks, openKeptRuns } from "./kept.ts";
 import { openSpool, type Spool } from "./spool.ts";
 
 const startSchema = z.strictObject({ version: z.literal(1), assignment: assignmentSchema, runId: runIdSchema, startedAtMs: timeMsSchema });
@@ -36,8 +38,10 @@ export type RunStore = {
   /** Oldest first. */
   runs(): readonly StoredRun[];
   create(start: RunStart): Promise<StoredRun>;
-  /** Forgets an acknowledged run. Later rule (more regions): keep it until a peer has the record too, or 24 h or 1 GiB are reached. */
-  retire(run: StoredRun): Promise<void>;
+  /** Takes an acknowledged run aside, until another region has its records too or 24 h, 1 GiB or a full disk are reached; `marks` are its receipts. */
+  retire(run: StoredRun, marks: Marks, nowMs: number): Promise<void>;
+  /** Drops acknowledged runs that need not be kept any more, and takes those up again that the ledger has lost: how many. */
+  hear(kept: Kept, nowMs: number): Promise<number>;
   /** Takes a run that the keeper refuses for good out of the way, for a person to look at; nothing is deleted. */
   setAside(run: StoredRun): Promise<string>;
   /** Bytes of all unacknowledged spools. */
@@ -58,14 +62,10 @@ export async function openRunStore(directory: string): Promise<RunStore> {
   const aside = join(directory, "refused");
   const reserveFile = join(directory, "reserve");
   await mkdir(home, { recursive: true, mode: 0o700 });
-  const runs: StoredRun[] = [];
-  for (const name of (await readdir(home)).sort()) {
-    const run = await openRun(join(home, name));
-    if (run !== null) runs.push(run);
-    else await rm(join(home, name), { recursive: true, force: true });
-  }
-  runs.sort((a, b) => a.start.startedAtMs - b.start.startedAtMs);
+  const kept = await openKeptRuns(join(directory, "kept"), home);
+  const runs = await openRuns(home);
   const drop = (run: StoredRun): void => void runs.splice(runs.indexOf(run), 1);
+  let alone = false;
   return {
     runs: () => runs,
     create: async (start) => {
@@ -77,10 +77,25 @@ export async function openRunStore(directory: string): Promise<RunStore> {
       runs.push(run);
       return run;
     },
-    retire: async (run) => {
+    retire: async (run, marks, nowMs) => {
       drop(run);
       await run.spool.close();
-      await rm(run.directory, { recursive: true, force: true });
+      try {
+        if (!alone) return await kept.add(run.directory, { id: run.start.runId, bytes: run.spool.bytes(), marks, nowMs });
+      } catch (error) {
+        if (!isDiskFull(error)) throw error;
+      }
+      await kept.discard(run.directory, run.start.runId);
+    },
+    hear: async (message, nowMs) => {
+      alone = message.alone;
+      const lost = await kept.hear(message, nowMs);
+      for (const { id, directory: place } of lost) {
+        await rename(place, join(home, id));
+        const run = await openRun(join(home, id));
+        if (run !== null) runs.push(run);
+      }
+      return lost.length;
     },
     setAside: async (run) => {
       drop(run);
@@ -91,12 +106,27 @@ export async function openRunStore(directory: string): Promise<RunStore> {
       return path;
     },
     bytes: () => runs.reduce((sum, { spool }) => sum + spool.bytes(), 0),
-    reserve: () => reserve(reserveFile),
+    reserve: async () => {
+      // What is acknowledged goes before what is not.
+      while (!(await reserve(reserveFile))) if (!(await kept.dropOldest())) return false;
+      return true;
+    },
     useReserve: () => rm(reserveFile, { force: true }),
     close: async () => {
       for (const run of runs) await run.spool.close();
     },
   };
+}
+
+/** Oldest first. */
+async function openRuns(home: string): Promise<StoredRun[]> {
+  const runs: StoredRun[] = [];
+  for (const name of (await readdir(home)).sort()) {
+    const run = await openRun(join(home, name));
+    if (run !== null) runs.push(run);
+    else await rm(join(home, name), { recursive: true, force: true });
+  }
+  return runs.sort((a, b) => a.start.startedAtMs - b.start.startedAtMs);
 }
 
 async function reserve(file: string): Promise<boolean> {

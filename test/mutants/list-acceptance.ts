@@ -75,6 +75,7 @@ export const ACCEPTANCE_MUTANTS: readonly Mutant[] = [
     ...probe("a probe may be another scanner's", "return statement.content.order.scanner;", 'return "gamma";'),
     file: "scanner-daemon/keeper/check.ts",
   },
+  accept("a judgement is not chained", "id: item.id, stampMs, judged }", "id: item.id, stampMs, judged: null }"),
   accept("a repeat gets a second number", "if (seen.has(item.id)) continue;", ""),
   accept("a record is not chained to the one before", "previous = chain;", ""),
   tile("a tile ends one address late", "const end = range.first + (to - start) - 1n;", "const end = range.first + (to - start);"),

@@ -17,6 +17,7 @@ export const FOLD_MUTANTS: readonly Mutant[] = [
   fold("coverage of addresses is ignored", "containsAddress(tile.ranges, service.address) && ", ""),
   fold("coverage of ports is ignored", " && containsPort(tile.ports, service.protocol, service.port)", ""),
   coverage("completeness is ignored", ' || outcome.kind !== "complete"', ""),
+  coverage("a keeper's judgement is ignored", 'one.id === id && one.judged === "complete"', "one.id === id"),
   coverage("a record below the frontier may be missing", "reportsHold && isFrontierHeld(records, spec.frontier)", "reportsHold"),
   coverage("a hole below the frontier does not matter", "return held.size === upto + 1;", "return held.has(upto);"),
   coverage("the frontier begins one too high", "rseq <= upto;", "rseq <= upto + 1;"),

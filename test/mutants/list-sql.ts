@@ -21,6 +21,7 @@ export const SQL_MUTANTS: readonly Mutant[] = [
   ),
   weak("what counted before the brake held it goes on counting", "h.tile = ?2 and h.done = 5", "h.tile = ?2 and h.done = 6"),
   weak("a release is ignored", "set done = 0 where id = unhex(?1) and done = 5", "set done = 0 where id = unhex(?1) and done = 6"),
+  weak("a second keeper's judgement is ignored", "complete = 0 and excluded.complete = 1", "complete = 9"),
   weak("a partial report counts", "r.shard = n.shard and r.complete = 1", "r.shard = n.shard"),
   weak(
     "a report counts without its parts",
@@ -90,8 +91,8 @@ export const SQL_MUTANTS: readonly Mutant[] = [
   ),
   log(
     "a position is used twice",
-    "insert into record(log, rseq, id, kind, stamp_ms, chain, signature, author, body, payload, zstd)",
-    "insert or replace into record(log, rseq, id, kind, stamp_ms, chain, signature, author, body, payload, zstd)",
+    "insert into record(log, rseq, id, kind, stamp_ms, chain, signature, author, body, payload, zstd",
+    "insert or replace into record(log, rseq, id, kind, stamp_ms, chain, signature, author, body, payload, zstd",
   ),
   log("the frontier goes over a hole", "q.rseq = r.rseq + 1)", "q.rseq > r.rseq)"),
 ];

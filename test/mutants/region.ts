@@ -27,6 +27,8 @@ const registered = (Object.keys(SEEDS) as Name[]).map((name): Scanner => ({
   addresses: [],
   publicKey: publicKeyOf(SEEDS[name]),
   enabled: name !== "off",
+  mayProbe: null,
+  mayNotProbe: [],
   createdAtMs: 0,
 }));
 

@@ -1,5 +1,6 @@
 import type { Bus, Claim, Message } from "../../src/bus/bus.ts";
 import { subjectMatches } from "../../src/bus/memory.ts";
+import { createMemoryLog, type MemoryLog } from "../../src/bus/memory-log.ts";
 import { scannerShards } from "../../src/bus/names.ts";
 import { PortolanError } from "../../src/core/errors.ts";
 import type { Simulation, SimProcess } from "./engine.ts";
@@ -26,6 +27,7 @@ export class SimulatedServer {
   readonly #simulation: Simulation;
   readonly #listeners = new Set<Listener>();
   readonly #queues = new Map<string, WorkQueue>();
+  readonly #logs = new Map<string, MemoryLog>();
 
   constructor(simulation: Simulation) {
     this.#simulation = simulation;
@@ -44,6 +46,7 @@ export class SimulatedServer {
   /** Its disk is lost: streams, durables and messages are gone. */
   wipe(): void {
     this.#queues.clear();
+    this.#logs.clear();
   }
 
   connect(owner: SimProcess): Bus {
@@ -54,6 +57,12 @@ export class SimulatedServer {
     };
     const onQueue = <T>(label: string, region: string, act: (queue: WorkQueue) => T): Promise<T> =>
       this.#call(owner, label, () => act(this.#queueOf(region)));
+    const onLog = <T>(label: string, region: string, act: (log: MemoryLog) => T): Promise<T> =>
+      this.#call(owner, label, () => {
+        const log = this.#logs.get(region);
+        if (log === undefined) throw unavailable(`the region "${region}" has no log stream`);
+        return act(log);
+      });
     return {
       request: (subject, data, { timeoutMs }) => this.#request(owner, { subject, data: data.slice() }, timeoutMs),
       serve: (subject, { queue, handler }) => listen({ owner, subject, queue, handler }),
@@ -69,6 +78,15 @@ export class SimulatedServer {
       queued: (region, filter) => onQueue("queued", region, (queue) => queue.subjects(filter)),
       purge: (region, subject) => onQueue("purge", region, (queue) => queue.purge(subject)),
       claim: (region, scanner, options) => this.#claim(owner, { region, scanner, ...options }),
+      ensureLogStream: (region, limits = {}) =>
+        this.#call(owner, "ensureLogStream", () => {
+          const log = this.#logs.get(region) ?? createMemoryLog(() => this.#simulation.nowMs);
+          log.limit(limits);
+          this.#logs.set(region, log);
+        }),
+      logStreamState: (region) => onLog("logStreamState", region, (log) => log.state()),
+      publishRecord: (region, message) => onLog("publishRecord", region, (log) => log.publish(message)),
+      raiseLogStream: (region, seq) => onLog("raiseLogStream", region, (log) => log.raise(seq)),
       connected: () => this.up,
       close: async () => {
         for (const listener of this.#listeners) if (listener.owner === owner) this.#listeners.delete(listener);

@@ -82,10 +82,10 @@ export class Oracle {
   #checkLog(records: readonly StoredRecord[]): void {
     const { simulation } = this.#world;
     let previous = { log: "", rseq: -1, chain: "", stampMs: 0 };
-    for (const { log, rseq, id, chain, stampMs } of records) {
+    for (const { log, rseq, id, chain, stampMs, judged } of records) {
       if (log !== previous.log) previous = { log, rseq: -1, chain: "", stampMs: 0 };
       if (rseq !== previous.rseq + 1) return simulation.fail(`the log goes on with ${rseq} after ${previous.rseq}`);
-      if (chain !== chainHash({ log, rseq, previous: previous.chain, id, stampMs }, sha256Hex))
+      if (chain !== chainHash({ log, rseq, previous: previous.chain, id, stampMs, judged }, sha256Hex))
         return simulation.fail(`the chain breaks at ${rseq}`);
       if (stampMs <= previous.stampMs) return simulation.fail(`the stamp of record ${rseq} is not above the one before`);
       previous = { log, rseq, chain, stampMs };

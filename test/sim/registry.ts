@@ -1,5 +1,6 @@
 import { publicKeyOf } from "../../src/bus/keys.node.ts";
 import type { Plan, RegistryState } from "../../src/registry/types.ts";
+import { regionOf } from "../registry/harness.ts";
 import type { Scenario, ScenarioPlan } from "./scenario.ts";
 
 /** Key seeds of a region. */
@@ -9,13 +10,16 @@ export type Keys = { readonly keeper: string; readonly scanners: Readonly<Record
 export function registryOf(scenario: Scenario, keys: Keys, nowMs: number): RegistryState {
   return {
     version: 1,
-    regions: [{ name: "eu", createdAtMs: nowMs }],
+    home: null,
+    regions: [regionOf("eu", { createdAtMs: nowMs })],
     scanners: scenario.scanners.map((name) => ({
       name,
       region: "eu",
       addresses: ["203.0.113.1"],
       publicKey: publicKeyOf(keys.scanners[name] ?? ""),
       enabled: true,
+      mayProbe: null,
+      mayNotProbe: [],
       createdAtMs: nowMs,
     })),
     groups: [],
@@ -27,6 +31,7 @@ export function registryOf(scenario: Scenario, keys: Keys, nowMs: number): Regis
     exclusions: [],
     knownGood: [],
     plans: scenario.plans.map((plan, index) => planOf(scenario, plan, { index, nowMs })),
+    webhooks: [],
   };
 }
 
@@ -44,10 +49,14 @@ function planOf(scenario: Scenario, plan: ScenarioPlan, { index, nowMs }: { inde
     group: "@all",
     engine: plan.engine,
     intervalS: plan.intervalS,
+    cron: null,
+    timeZone: "UTC",
     deadlineS: scenario.deadlineS,
     closeAfter: plan.closeAfter,
     confirm: plan.confirm,
     home: "eu",
+    homes: ["eu"],
+    takeoverAfterS: 900,
     pairsMax: plan.pairsMax,
     canaries: scenario.canaries.map(({ address, port }) => ({ address, port })),
     ownGroup: null,

@@ -82,7 +82,7 @@ describe("a scanner that falls silent", () => {
     const job = await startJob(w);
     await passTime(w, 20, []);
     const why = await until("the reason", async () => (await w.ledger.job(job))?.why);
-    expect(why).toContain("no live scanner in group @all");
+    expect(why).toMatch(/no live scanner in group @all; start one .*npm run scanner/);
     expect(await count(w, "reassignment")).toBe(0);
     w.clock.aheadMs += 700_000;
     const ended = await until("the end", async () => ((await w.ledger.job(job))?.state === "incomplete" ? w.ledger.job(job) : null));

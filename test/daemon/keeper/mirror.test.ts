@@ -5,19 +5,22 @@ import { rangesText } from "../../../src/core/range.ts";
 import type { RuleKind, RuleSet } from "../../../src/ledger/rules.ts";
 import { resolveSnapshot } from "../../../src/registry/rules/resolve.ts";
 import type { KnownGood, RegistryState } from "../../../src/registry/types.ts";
+import { regionOf } from "../../registry/harness.ts";
 import { planOf } from "./world.ts";
 
 const RULE: KnownGood = { id: "k1", ranges: ["192.0.2.10"], ports: "443", owner: "o", reason: "r", expiresAtMs: 1_000, createdAtMs: 0 };
 
 const STATE: RegistryState = {
   version: 1,
-  regions: [{ name: "eu", createdAtMs: 0 }],
+  home: null,
+  regions: [regionOf("eu")],
   scanners: [],
   groups: [],
   rangeGroups: [{ name: "lan", builtIn: false, ranges: [{ canonical: "192.0.2.0/27", text: "192.0.2.0/27" }] }],
   exclusions: [],
   knownGood: [],
   plans: [planOf({})],
+  webhooks: [],
 };
 
 type Call = { readonly kind: RuleKind; readonly version: number; readonly targets: readonly string[]; readonly epoch: number };

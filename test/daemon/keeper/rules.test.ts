@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createLease } from "../../../scanner-daemon/keeper/lease.ts";
 import { planFromRegistry, seedOf } from "../../../scanner-daemon/keeper/planning.ts";
-import { isDue } from "../../../scanner-daemon/keeper/schedule.ts";
 import { assignmentOf, jobFacts } from "../../../scanner-daemon/keeper/specs.ts";
 import { publicKeyOf, newSeed } from "../../../src/bus/keys.node.ts";
 import { parseAddress } from "../../../src/core/address.ts";
@@ -14,27 +13,10 @@ import { containsAddress, normaliseRanges } from "../../../src/core/range.ts";
 import type { ScannerLive } from "../../../src/ledger/types.ts";
 import { resolveSnapshot } from "../../../src/registry/rules/resolve.ts";
 import type { Plan, RegistryState } from "../../../src/registry/types.ts";
+import { regionOf } from "../../registry/harness.ts";
 import { planOf } from "./world.ts";
 
 const silent = { debug: () => undefined, info: () => undefined, warning: () => undefined, error: () => undefined };
-
-describe("when a plan is due", () => {
-  const plan = { enabled: true, home: "eu", intervalS: 60 };
-  const ran = (lastPlannedAtMs: number, runningJob: string | null = null) => ({ lastPlannedAtMs, runningJob });
-
-  test("at once when it never ran, then whenever its interval has passed since the last planning", () => {
-    expect(isDue(plan, "eu", undefined, 0)).toBe(true);
-    expect(isDue(plan, "eu", ran(1_000), 60_999)).toBe(false);
-    expect(isDue(plan, "eu", ran(1_000), 61_000)).toBe(true);
-  });
-
-  test("never while a job of it runs, in another region, when it is disabled or has no interval", () => {
-    expect(isDue(plan, "eu", ran(0, "job"), 1e12)).toBe(false);
-    expect(isDue(plan, "us", undefined, 1e12)).toBe(false);
-    expect(isDue({ ...plan, enabled: false }, "eu", undefined, 1e12)).toBe(false);
-    expect(isDue({ ...plan, intervalS: null }, "eu", undefined, 1e12)).toBe(false);
-  });
-});
 
 describe("the lease", () => {
   const world = () => {
@@ -91,8 +73,18 @@ describe("planning from the registry", () => {
   const key = publicKeyOf(newSeed());
   const state = (plan: Partial<Plan>): RegistryState => ({
     version: 3,
-    regions: [{ name: "eu", createdAtMs: 0 }],
-    scanners: ["s1", "s2"].map((name) => ({ name, region: "eu", addresses: ["127.0.0.1"], publicKey: key, enabled: true, createdAtMs: 0 })),
+    home: null,
+    regions: [regionOf("eu")],
+    scanners: ["s1", "s2"].map((name) => ({
+      name,
+      region: "eu",
+      addresses: ["127.0.0.1"],
+      publicKey: key,
+      enabled: true,
+      mayProbe: null,
+      mayNotProbe: [],
+      createdAtMs: 0,
+    })),
     groups: [],
     rangeGroups: [{ name: "lan", builtIn: false, ranges: [{ canonical: "192.0.2.0/24", text: "192.0.2.0/24" }] }],
     exclusions: [
@@ -101,6 +93,7 @@ describe("planning from the registry", () => {
     ],
     knownGood: [],
     plans: [planOf(plan)],
+    webhooks: [],
   });
   const plan = (over: Partial<Plan> = {}, live: Record<string, Partial<ScannerLive>> = {}, nowMs = 500): JobSpec => {
     const snapshot = resolveSnapshot(state(over), nowMs);
@@ -112,6 +105,7 @@ describe("planning from the registry", () => {
       plan: first,
       snapshot,
       cause: "manual",
+      region: "eu",
       live: heard,
       frontier: { ["0".repeat(32)]: 4 },
       seed: "77",

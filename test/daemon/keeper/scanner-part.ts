@@ -25,7 +25,7 @@ export async function startJob(world: World, planId = "plan-0"): Promise<string>
 
 /** Next assignment of a scanner with its signature checked. */
 export async function claim(world: World, scanner: ScannerName): Promise<{ assignment: Assignment; claim: Claim }> {
-  const taken = await until(`work for ${scanner}`, () => world.bus.claim(REGION, scanner, { waitMs: 200 }).catch(() => null));
+  const taken = await until(`work for ${scanner}`, () => world.bus.claim(world.region, scanner, { waitMs: 200 }).catch(() => null));
   const { assignment, keeper, signature } = signedAssignmentSchema.parse(JSON.parse(new TextDecoder().decode(taken.data)));
   if (keeper !== publicKeyOf(world.seeds.keeper) || !verifyText(keeper, assignmentSignedText(assignment), signature))
     throw new Error("unsigned work");
@@ -77,7 +77,7 @@ export function firstPair(assignment: Assignment): string {
 
 /** What a run says, as wire messages: its part (when it saw something) and its report. */
 export function messagesOf(
-  world: World,
+  world: { readonly seeds: Readonly<Record<ScannerName, string>> },
   { assignment, open = [], outcome = { kind: "complete" }, ...rest }: Run,
 ): { part: Uint8Array | null; report: Uint8Array } {
   const seed = world.seeds[rest.as ?? (assignment.scanner as ScannerName)];
@@ -107,8 +107,8 @@ export function signed(statement: Statement, author: { name: string; seed: strin
 }
 
 /** Sends as a scanner does, once. */
-export async function send(bus: Bus, bytes: Uint8Array): Promise<SubmitReply> {
-  const data = await bus.request(reportsSubject(REGION), bytes, { timeoutMs: 30_000 });
+export async function send(bus: Bus, bytes: Uint8Array, region: string = REGION): Promise<SubmitReply> {
+  const data = await bus.request(reportsSubject(region), bytes, { timeoutMs: 30_000 });
   return submitReplySchema.parse(JSON.parse(new TextDecoder().decode(data)));
 }
 
@@ -121,7 +121,7 @@ async function work(
 ): Promise<Assignment[]> {
   const ran: Assignment[] = [];
   while (!(await done())) {
-    const taken = await world.bus.claim(REGION, scanner, { waitMs: 50 }).catch(() => null);
+    const taken = await world.bus.claim(world.region, scanner, { waitMs: 50 }).catch(() => null);
     if (taken === null) continue;
     const { assignment } = signedAssignmentSchema.parse(JSON.parse(new TextDecoder().decode(taken.data)));
     const { part, report } = messagesOf(world, { assignment, open: open(assignment) });
@@ -154,7 +154,7 @@ export async function recordKinds(world: World): Promise<string[]> {
 export function beat(world: World, scanner: ScannerName, over: Partial<Heartbeat> = {}): void {
   const beatOf: Heartbeat = {
     scanner,
-    region: REGION,
+    region: world.region,
     version: "0.1.0",
     engines: ["connect"],
     masscanVersion: null,

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { zstdDecompressSync } from "node:zlib";
 import { createKeeper, type Keeper } from "../../../scanner-daemon/keeper/keeper.ts";
 import { sqldDurability } from "../../../scanner-daemon/keeper/durability.ts";
 import type { Log } from "../../../scanner-daemon/log.ts";
@@ -8,6 +9,7 @@ import { newSeed, publicKeyOf } from "../../../src/bus/keys.node.ts";
 import { createMemoryServer } from "../../../src/bus/memory.ts";
 import { openLedger } from "../../../src/ledger/ledger.ts";
 import type { CommandKind, Ledger } from "../../../src/ledger/types.ts";
+import { regionOf } from "../../registry/harness.ts";
 import type { Plan, RegistryState } from "../../../src/registry/types.ts";
 import { startLedgerSqld } from "./stores.ts";
 import { until } from "../../bus/until.ts";
@@ -19,30 +21,43 @@ export type ScannerName = (typeof SCANNERS)[number] | "outsider";
 /** One region without scanners' processes: real ledger, bus in memory, a registry that the test writes. */
 export type World = Awaited<ReturnType<typeof startWorld>>;
 
+export type WorldOptions = {
+  readonly adminUrl?: string;
+  /** The monotonic clock goes on only when the test says so. */
+  readonly stoppedClock?: boolean;
+  /** Another region than `eu`, with its own registry state and the scanners' keys that stand in it. */
+  readonly region?: string;
+  readonly registry?: RegistryState;
+  readonly seeds?: Seeds;
+};
+type Seeds = Readonly<Record<"s1" | "s2" | "outsider", string>>;
+
+export function newSeeds(): Seeds {
+  return { s1: newSeed(), s2: newSeed(), outsider: newSeed() };
+}
+
 /** Starts the region. `plans` are changes to a plan of four tiles of 16 pairs that runs on request. */
-export async function startWorld(
-  plans: readonly Partial<Plan>[] = [{}],
-  over: { readonly adminUrl?: string; /** The monotonic clock goes on only when the test says so. */ readonly stoppedClock?: boolean } = {},
-) {
+export async function startWorld(plans: readonly Partial<Plan>[] = [{}], over: WorldOptions = {}) {
+  const region = over.region ?? REGION;
   const store = await startLedgerSqld();
   const dir = mkdtempSync(join(tmpdir(), "portolan-keeper-"));
-  const seeds = { keeper: newSeed(), s1: newSeed(), s2: newSeed(), outsider: newSeed() };
+  const seeds = { ...(over.seeds ?? newSeeds()), keeper: newSeed() };
   const server = createMemoryServer({ ackWaitMs: 2_000, duplicateWindowMs: 200 });
   const clock = { aheadMs: 0, monotonicAheadMs: 0 };
   const nowMs = (): number => Date.now() + clock.aheadMs;
-  const state = { value: registryState(seeds, plans), down: false, asked: 0 };
+  const state = { value: over.registry ?? registryState(seeds, plans), down: false, asked: 0 };
   const askRegistry = (): Promise<RegistryState> => {
     state.asked += 1;
     return state.down ? Promise.reject(new Error("registry is down")) : Promise.resolve(state.value);
   };
-  const ledger = openLedger({ url: store.url, region: REGION });
+  const ledger = openLedger({ url: store.url, region, decompress: (bytes) => zstdDecompressSync(bytes) });
   const keepers: { stop: () => Promise<void> }[] = [];
   const lines: string[] = [];
   const startKeeper = (name: string, own: { ledger?: Ledger; leaseTtlMs?: number } = {}): Keeper & { stop(): Promise<void> } => {
     const end = new AbortController();
     const url = store.url;
     const keeper = createKeeper({
-      region: REGION,
+      region,
       name,
       seed: seeds.keeper,
       bus: server.connect(),
@@ -65,6 +80,7 @@ export async function startWorld(
     return { ...keeper, stop };
   };
   return {
+    region,
     store,
     dir,
     seeds,
@@ -95,19 +111,30 @@ function logInto(lines: string[]): Log {
   return { debug: write("debug"), info: write("info"), warning: write("warning"), error: write("error") };
 }
 
-function registryState(seeds: Record<"s1" | "s2", string>, plans: readonly Partial<Plan>[]): RegistryState {
+export function registryState(seeds: Record<"s1" | "s2", string>, plans: readonly Partial<Plan>[]): RegistryState {
   const scanners = SCANNERS.map((name) => {
-    return { name, region: REGION, addresses: ["127.0.0.1"], publicKey: publicKeyOf(seeds[name]), enabled: true, createdAtMs: 0 };
+    return {
+      name,
+      region: REGION,
+      addresses: ["127.0.0.1"],
+      publicKey: publicKeyOf(seeds[name]),
+      enabled: true,
+      mayProbe: null,
+      mayNotProbe: [],
+      createdAtMs: 0,
+    };
   });
   return {
     version: 1,
-    regions: [{ name: REGION, createdAtMs: 0 }],
+    home: null,
+    regions: [regionOf(REGION)],
     scanners,
     groups: [],
     rangeGroups: [{ name: "lan", builtIn: false, ranges: [{ canonical: "192.0.2.0/27", text: "192.0.2.0/27" }] }],
     exclusions: [],
     knownGood: [],
     plans: plans.map((plan, index) => planOf({ id: `plan-${index}`, name: `plan${index}`, ...plan })),
+    webhooks: [],
   };
 }
 
@@ -125,10 +152,14 @@ export function planOf(plan: Partial<Plan>): Plan {
     group: "@all",
     engine: "connect",
     intervalS: null,
+    cron: null,
+    timeZone: "UTC",
     deadlineS: 600,
     closeAfter: 2,
     confirm: false,
     home: REGION,
+    homes: [plan.home ?? REGION],
+    takeoverAfterS: 900,
     pairsMax: 16,
     canaries: [],
     ownGroup: null,

@@ -102,7 +102,7 @@ describe("the store", () => {
     const [ended] = third.runs();
     expect(ended?.end()?.outcome).toEqual(last.outcome);
     expect(third.bytes()).toBeGreaterThan(0);
-    if (ended !== undefined) await third.retire(ended);
+    if (ended !== undefined) await third.retire(ended, new Map([["c".repeat(32), 3]]), 5);
     await third.close();
     const fourth = await openRunStore(directory);
     expect(fourth.runs()).toEqual([]);
