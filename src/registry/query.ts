@@ -1,5 +1,5 @@
 import type { InArgs, InStatement, ResultSet } from "@libsql/client/web";
-import { type SQL, sql } from "drizzle-orm";
+import { type SQL, desc, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/libsql/web";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { z } from "zod";
@@ -28,7 +28,13 @@ export type RowOf<C extends Columns> = {
   readonly [K in keyof C]: C[K]["_"]["notNull"] extends true ? C[K]["_"]["data"] : C[K]["_"]["data"] | null;
 };
 
-type From = { readonly from: SQLiteTable; readonly where?: SQL; readonly orderBy: readonly SQLiteColumn[]; readonly limit?: number };
+type From = {
+  readonly from: SQLiteTable;
+  readonly where?: SQL;
+  readonly orderBy: readonly SQLiteColumn[];
+  readonly descending?: boolean;
+  readonly limit?: number;
+};
 
 /** One value may have 5 MB at most. */
 const ROWS_PER_VALUE = 5_000;
@@ -38,15 +44,16 @@ const valuesSchema = z.array(z.array(z.union([z.string(), z.number(), z.null()])
  * Reads `columns` (no bytes) of the rows in order. They come as JSON texts of 5,000 rows each: with a cell for each value the response to
  * a whole registry would pass the 10 MB that sqld sends.
  */
-export function readRows<C extends Columns>(columns: C, { from, where, orderBy, limit }: From): Read<RowOf<C>[]> {
-  const order = sql.join([...orderBy], sql`, `);
+export function readRows<C extends Columns>(columns: C, { from, where, orderBy, descending = false, limit }: From): Read<RowOf<C>[]> {
+  const ordered = descending ? orderBy.map((column) => desc(column)) : [...orderBy];
+  const order = sql.join(ordered, sql`, `);
   const chunk = sql<number>`(row_number() over (order by ${order}) - 1) / ${sql.raw(String(ROWS_PER_VALUE))}`.as("chunk");
   const byChunk = sql`${sql.identifier("chunk")}`;
   const rows = build
     .select({ ...columns, chunk })
     .from(from)
     .where(where)
-    .orderBy(...orderBy)
+    .orderBy(...ordered)
     .limit(limit ?? -1)
     .as("wanted");
   const names = Object.values(columns).map((column) => sql.identifier(column.name));

@@ -1,40 +1,14 @@
-import { eq, sql } from "drizzle-orm";
 import { PortolanError } from "../core/errors.ts";
-import type { Change } from "./rules/change.ts";
-import { type ExclusionInput, addExclusion, deleteExclusion, normaliseExclusion } from "./rules/exclusions.ts";
-import { type KnownGoodInput, addKnownGood, deleteKnownGood, normaliseKnownGood } from "./rules/known-good.ts";
-import { type PlanChanges, type PlanInput, addPlan, changePlan, deletePlan } from "./rules/plans.ts";
-import { addRangeGroup, addRanges, deleteRangeGroup, removeRanges } from "./rules/ranges.ts";
+import { AUDIT_HEAD, ITSELF, readAudit, type Writer } from "./audit.ts";
+import type { AuditEntry, AuditHead } from "./audit-chain.ts";
+import { createChange, currentState } from "./change.ts";
+import { type Idempotency, openIdempotency } from "./idempotency.ts";
 import { resolveSnapshot } from "./rules/resolve.ts";
-import {
-  type ScannerInput,
-  addGroup,
-  addMember,
-  addRegion,
-  addScanner,
-  deleteGroup,
-  deleteScanner,
-  removeMember,
-  setMembers,
-} from "./rules/scanners.ts";
-import { build } from "./query.ts";
-import { meta } from "./schema.ts";
 import { VERSION, loadState } from "./state.ts";
 import { type Store, openStore } from "./store.ts";
-import { sha256Hex } from "./token.ts";
 import { type IssuedToken, type Tokens, openTokens } from "./tokens.ts";
-import type {
-  Exclusion,
-  GroupMember,
-  KnownGood,
-  Plan,
-  RangeGroup,
-  Region,
-  RegistrySnapshot,
-  RegistryState,
-  Scanner,
-  ScannerGroup,
-} from "./types.ts";
+import type { RegistrySnapshot, RegistryState } from "./types.ts";
+import { createWrites, type Writes } from "./writes.ts";
 
 /** Where the registry is. Without `primaryUrl`, reads and writes go to `url`. */
 export type RegistryOptions = {
@@ -49,14 +23,10 @@ export type RegistryOptions = {
   readonly clock?: () => number;
 };
 
-/** What a write did: `changed` is false when everything already was as asked. */
-export type Written<T> = { readonly value: T; readonly changed: boolean; readonly version: number };
-
-const ATTEMPTS_MAX = 10;
-
 /**
  * The configuration store. Reads give one consistent version and, in this process, never one older than its own last write.
  * Every write checks its rules on the primary's state and is accepted only if nothing else was written meanwhile, so each may be repeated.
+ * Writes without `as` are Portolan's own in the audit log.
  * Throws `unavailable` when the store does not answer in time, `invalid`, `not-found` and `conflict` for what the rules refuse.
  */
 export type Registry = ReturnType<typeof openRegistry>;
@@ -64,50 +34,30 @@ export type Registry = ReturnType<typeof openRegistry>;
 export function openRegistry(options: RegistryOptions) {
   const stores = openStores(options);
   const clock = options.clock ?? (() => Date.now());
+  const { change, state, seen, seenVersion } = openState(stores, clock);
   const tokens: Tokens = openTokens({ ...stores, clock });
-  const { change, state } = openState(stores);
+  const idempotency: Idempotency = openIdempotency({ primary: stores.primary, clock });
   return {
+    ...createWrites(change, ITSELF, clock),
+    /** The same writes on behalf of somebody else. */
+    as: (by: Writer): Writes => createWrites(change, by, clock),
     tokens,
+    idempotency,
+    /** Entries of the audit log, the newest first, below `before`; at most 200. */
+    audit: (input: { readonly before: number | null; readonly limit: number }): Promise<AuditEntry[]> => readAudit(stores.replica, input),
+    /** End of the audit log's chain, as the primary has it. */
+    auditHead: async (): Promise<AuditHead> => (await stores.primary.read(AUDIT_HEAD))[0],
     /** All configuration at its current version. */
     state,
+    /**
+     * Somebody names the version that a write of theirs had: from now on this process reads nothing older, as if it had written itself. A
+     * version that the primary does not have is ignored; never throws.
+     */
+    seen,
+    /** The newest version that this process wrote or was named; 0 when there was none. */
+    seenVersion,
     /** The keeper's view: plans with every name resolved. */
     snapshot: async (): Promise<RegistrySnapshot> => resolveSnapshot(await state(), clock()),
-    addRegion: (name: string): Promise<Written<Region>> => change((now) => addRegion(now, { name, nowMs: clock() })),
-    addScanner: (input: ScannerInput): Promise<Written<Scanner>> => change((now) => addScanner(now, { ...input, nowMs: clock() })),
-    deleteScanner: (name: string): Promise<Written<null>> => change((now) => deleteScanner(now, name)),
-    addGroup: (input: { name: string; members: readonly GroupMember[] }): Promise<Written<ScannerGroup>> =>
-      change((now) => addGroup(now, { ...input, nowMs: clock() })),
-    setMembers: (input: { group: string; members: readonly GroupMember[] }): Promise<Written<ScannerGroup>> =>
-      change((now) => setMembers(now, input)),
-    addMember: (input: { group: string; member: GroupMember }): Promise<Written<ScannerGroup>> => change((now) => addMember(now, input)),
-    removeMember: (input: { group: string; scanner: string }): Promise<Written<ScannerGroup>> => change((now) => removeMember(now, input)),
-    deleteGroup: (name: string): Promise<Written<null>> => change((now) => deleteGroup(now, name)),
-    addRangeGroup: (input: { name: string; ranges: readonly string[] }): Promise<Written<RangeGroup>> =>
-      change((now) => addRangeGroup(now, { ...input, nowMs: clock() })),
-    deleteRangeGroup: (name: string): Promise<Written<null>> => change((now) => deleteRangeGroup(now, name)),
-    addRanges: (input: { group: string; ranges: readonly string[] }): Promise<Written<RangeGroup>> =>
-      change((now) => addRanges(now, input)),
-    removeRanges: (input: { group: string; ranges: readonly string[] }): Promise<Written<RangeGroup>> =>
-      change((now) => removeRanges(now, input)),
-    addExclusion: async (input: ExclusionInput): Promise<Written<Exclusion>> => {
-      const exclusion = normaliseExclusion(input, clock());
-      const id = (await sha256Hex(JSON.stringify(exclusion))).slice(0, 16);
-      return change((now) => addExclusion(now, { id, exclusion, nowMs: clock() }));
-    },
-    deleteExclusion: (id: string): Promise<Written<null>> => change((now) => deleteExclusion(now, id)),
-    addKnownGood: async (input: KnownGoodInput): Promise<Written<KnownGood>> => {
-      const rule = normaliseKnownGood(input, clock());
-      const id = (await sha256Hex(JSON.stringify(rule))).slice(0, 16);
-      return change((now) => addKnownGood(now, { id, rule, nowMs: clock() }));
-    },
-    deleteKnownGood: (id: string): Promise<Written<null>> => change((now) => deleteKnownGood(now, id)),
-    addPlan: (input: PlanInput): Promise<Written<Plan>> => {
-      const id = crypto.randomUUID();
-      return change((now) => addPlan(now, input, { id, nowMs: clock() }));
-    },
-    changePlan: (name: string, changes: PlanChanges): Promise<Written<Plan>> =>
-      change((now) => changePlan(now, { name, changes, nowMs: clock() })),
-    deletePlan: (name: string): Promise<Written<null>> => change((now) => deletePlan(now, name)),
     close: (): void => {
       stores.replica.close();
       stores.primary.close();
@@ -138,9 +88,13 @@ function openStores(options: RegistryOptions): Stores {
   };
 }
 
-function openState({ replica, primary }: Stores) {
+/** After a try in vain, reads do not wait for the primary for so long. */
+const PRIMARY_REST_MS = 5_000;
+
+function openState({ replica, primary }: Stores, clock: () => number) {
   let cached: RegistryState | null = null;
   let writtenVersion = 0;
+  let restsUntilMs = 0;
   const load = async (store: Store): Promise<RegistryState> => {
     const loaded = await loadState(store);
     cached = loaded;
@@ -149,27 +103,40 @@ function openState({ replica, primary }: Stores) {
   const current = async (store: Store): Promise<RegistryState> => {
     const [version] = await store.read(VERSION);
     // Replicas lag by milliseconds: whoever wrote here reads its own write, from the primary if need be.
-    if (version < writtenVersion) return load(primary);
+    if (version < writtenVersion) {
+      if (cached !== null && cached.version >= writtenVersion && store === replica) return cached;
+      const newest = clock() < restsUntilMs ? null : await load(primary).catch(unlessAway);
+      if (newest !== null) return newest;
+      if (clock() >= restsUntilMs) restsUntilMs = clock() + PRIMARY_REST_MS;
+    }
     return cached?.version === version ? cached : load(store);
   };
   const state = (): Promise<RegistryState> => current(replica);
-  const change = async <T>(decide: (now: RegistryState) => Change<T>): Promise<Written<T>> => {
-    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
-      const now = await current(primary);
-      const { value, statements } = decide(now);
-      if (statements.length === 0) return { value, changed: false, version: now.version };
-      // The version column refuses null, so the whole transaction fails when somebody else wrote since `now` was read.
-      const version = sql`case when ${meta.version} = ${now.version} then ${meta.version} + 1 end`;
-      const guard = build.update(meta).set({ version }).where(eq(meta.id, 1));
-      try {
-        await primary.write([guard, ...statements]);
-        writtenVersion = Math.max(writtenVersion, now.version + 1);
-        return { value, changed: true, version: now.version + 1 };
-      } catch (error) {
-        if (!(error instanceof Error) || !error.message.includes("meta.version")) throw error;
-      }
-    }
-    throw new PortolanError("unavailable", "the registry is being changed by others all the time; repeat in a moment");
+  const seen = async (named: number): Promise<void> => {
+    if (named <= writtenVersion) return;
+    const [held] = await replica.read(VERSION).catch(() => [0] as const);
+    const known =
+      held >= named
+        ? held
+        : await primary.read(VERSION).then(
+            ([version]) => version,
+            () => 0,
+          );
+    if (known >= named) writtenVersion = Math.max(writtenVersion, named);
   };
-  return { change, state };
+  const seenVersion = (): number => writtenVersion;
+  const atVersion = currentState(
+    primary,
+    () => cached,
+    (loaded) => void (cached = loaded),
+  );
+  const wrote = (version: number): void => void (writtenVersion = Math.max(writtenVersion, version));
+  const change = createChange({ primary, current: atVersion, wrote, clock });
+  return { change, state, seen, seenVersion };
+}
+
+/** Reads go on while the primary is away: what the replica has is the best there is. */
+function unlessAway(error: unknown): null {
+  if (error instanceof PortolanError && error.code === "unavailable") return null;
+  throw error;
 }

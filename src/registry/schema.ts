@@ -1,6 +1,6 @@
-import { customType, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { customType, index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { z } from "zod";
-import { ROLES } from "./types.ts";
+import { ROLES, WEBHOOK_EVENTS } from "./types.ts";
 
 /** JSON in a text column, checked on its way out. */
 const jsonText = <T>(name: string, schema: z.ZodType<T>) =>
@@ -15,16 +15,25 @@ const addressKey = customType<{ data: Uint8Array }>({ dataType: () => "blob" });
 
 const flag = (name: string) => integer(name, { mode: "boolean" });
 const texts = z.array(z.string()).readonly();
+const secrets = z.array(z.object({ secret: z.string(), createdAtMs: z.int(), expiresAtMs: z.int().nullable() })).readonly();
 const canaries = z.array(z.object({ address: z.string(), port: z.int() })).readonly();
 
 /** One row: its version moves by one with each accepted write and guards it (see `change.ts`). */
 export const meta = sqliteTable("meta", {
   id: integer("id").primaryKey(),
   version: integer("version").notNull(),
+  /** Region whose sqld is the registry's primary; null while nobody said. */
+  home: text("home"),
 });
 
 export const region = sqliteTable("region", {
   name: text("name").primaryKey(),
+  natsUrl: text("nats_url"),
+  apiUrl: text("api_url"),
+  keeperPublicKeys: jsonText("keeper_public_keys", texts).notNull(),
+  latitude: real("latitude"),
+  longitude: real("longitude"),
+  state: text("state", { enum: ["active", "retired"] }).notNull(),
   createdAtMs: integer("created_at_ms").notNull(),
 });
 
@@ -37,6 +46,9 @@ export const scanner = sqliteTable(
     addresses: jsonText("addresses", texts).notNull(),
     publicKey: text("public_key").notNull(),
     enabled: flag("enabled").notNull(),
+    /** Names of range groups; null: all addresses. */
+    mayProbe: jsonText("may_probe", texts),
+    mayNotProbe: jsonText("may_not_probe", texts).notNull(),
     createdAtMs: integer("created_at_ms").notNull(),
   },
   (table) => [uniqueIndex("scanner_public_key").on(table.publicKey)],
@@ -60,6 +72,7 @@ export const groupMember = sqliteTable(
 
 export const rangeGroup = sqliteTable("range_group", {
   name: text("name").primaryKey(),
+  allowSpecialPurpose: flag("allow_special_purpose").notNull(),
   createdAtMs: integer("created_at_ms").notNull(),
 });
 
@@ -119,10 +132,16 @@ export const plan = sqliteTable(
     group: text("group_name").notNull(),
     engine: text("engine", { enum: ["auto", "masscan", "connect"] }).notNull(),
     intervalS: integer("interval_s"),
+    cron: text("cron"),
+    /** IANA name. */
+    timeZone: text("time_zone").notNull(),
     deadlineS: integer("deadline_s").notNull(),
     closeAfter: integer("close_after").notNull(),
     confirm: flag("confirm").notNull(),
+    /** The first of `homes`. */
     home: text("home").notNull(),
+    homes: jsonText("homes", texts).notNull(),
+    takeoverAfterS: integer("takeover_after_s").notNull(),
     pairsMax: integer("pairs_max"),
     canaries: jsonText("canaries", canaries).notNull(),
     /** Name of the range group that was made together with the plan and goes with it; null when there is none. */
@@ -142,4 +161,52 @@ export const token = sqliteTable("token", {
   expiresAtMs: integer("expires_at_ms"),
   revokedAtMs: integer("revoked_at_ms"),
   lastUsedAtMs: integer("last_used_at_ms"),
+  /** What it may change; null: of all regions, of all scanner groups. */
+  regions: jsonText("regions", texts),
+  groups: jsonText("groups", texts),
 });
+
+export const webhook = sqliteTable("webhook", {
+  name: text("name").primaryKey(),
+  url: text("url").notNull(),
+  events: jsonText("events", z.array(z.enum(WEBHOOK_EVENTS)).readonly()).notNull(),
+  enabled: flag("enabled").notNull(),
+  secrets: jsonText("secrets", secrets).notNull(),
+  createdAtMs: integer("created_at_ms").notNull(),
+});
+
+/** Who changed what: written in the same transaction as the change, each row's hash over the one before it (see `audit-chain.ts`). */
+export const audit = sqliteTable("audit", {
+  /** 1, 2, 3 … without holes. */
+  seq: integer("seq").primaryKey(),
+  atMs: integer("at_ms").notNull(),
+  actor: text("actor").notNull(),
+  tokenId: text("token_id"),
+  requestId: text("request_id"),
+  /** `kind.verb`. */
+  action: text("action").notNull(),
+  kind: text("kind").notNull(),
+  key: text("key").notNull(),
+  /** JSON; null: it was not there. */
+  before: text("before"),
+  after: text("after"),
+  hash: text("hash").notNull(),
+});
+
+/** Answers to requests that named an Idempotency-Key, for 24 h. */
+export const idempotency = sqliteTable(
+  "idempotency",
+  {
+    /** SHA-256 of token and key, hex. */
+    id: text("id").primaryKey(),
+    tokenId: text("token_id").notNull(),
+    /** SHA-256 of method, path and body, hex. */
+    fingerprint: text("fingerprint").notNull(),
+    /** Null while it is in flight. */
+    status: integer("status"),
+    /** Sealed with a key that only the caller's token and Idempotency-Key give. */
+    answer: text("answer"),
+    createdAtMs: integer("created_at_ms").notNull(),
+  },
+  (table) => [index("idempotency_created").on(table.createdAtMs), index("idempotency_token").on(table.tokenId, table.createdAtMs)],
+);

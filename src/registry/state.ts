@@ -1,7 +1,7 @@
 import { eq } from "drizzle-orm";
 import { PortolanError } from "../core/errors.ts";
 import { type Read, type RowOf, build, readRows } from "./query.ts";
-import { exclusion, groupMember, knownGood, meta, plan, range, rangeGroup, region, scanner, scannerGroup } from "./schema.ts";
+import { exclusion, groupMember, knownGood, meta, plan, range, rangeGroup, region, scanner, scannerGroup, webhook } from "./schema.ts";
 import type { Store } from "./store.ts";
 import type { RangeGroup, RegistryState, ScannerGroup } from "./types.ts";
 
@@ -15,7 +15,26 @@ export const VERSION: Read<number> = {
   },
 };
 
-const REGIONS = readRows({ name: region.name, createdAtMs: region.createdAtMs }, { from: region, orderBy: [region.name] });
+const HOME: Read<string | null> = {
+  query: build.select({ home: meta.home }).from(meta).where(eq(meta.id, 1)),
+  parse: (result) => {
+    const home = result.rows[0]?.[0];
+    return typeof home === "string" ? home : null;
+  },
+};
+const REGIONS = readRows(
+  {
+    name: region.name,
+    natsUrl: region.natsUrl,
+    apiUrl: region.apiUrl,
+    keeperPublicKeys: region.keeperPublicKeys,
+    latitude: region.latitude,
+    longitude: region.longitude,
+    state: region.state,
+    createdAtMs: region.createdAtMs,
+  },
+  { from: region, orderBy: [region.name] },
+);
 const SCANNERS = readRows(
   {
     name: scanner.name,
@@ -23,6 +42,8 @@ const SCANNERS = readRows(
     addresses: scanner.addresses,
     publicKey: scanner.publicKey,
     enabled: scanner.enabled,
+    mayProbe: scanner.mayProbe,
+    mayNotProbe: scanner.mayNotProbe,
     createdAtMs: scanner.createdAtMs,
   },
   { from: scanner, orderBy: [scanner.name] },
@@ -30,7 +51,8 @@ const SCANNERS = readRows(
 const GROUPS = readRows({ name: scannerGroup.name }, { from: scannerGroup, orderBy: [scannerGroup.name] });
 const MEMBER_COLUMNS = { group: groupMember.group, scanner: groupMember.scanner, pinned: groupMember.pinned };
 const MEMBERS = readRows(MEMBER_COLUMNS, { from: groupMember, orderBy: [groupMember.group, groupMember.scanner] });
-const RANGE_GROUPS = readRows({ name: rangeGroup.name }, { from: rangeGroup, orderBy: [rangeGroup.name] });
+const RANGE_GROUP_COLUMNS = { name: rangeGroup.name, allowSpecialPurpose: rangeGroup.allowSpecialPurpose };
+const RANGE_GROUPS = readRows(RANGE_GROUP_COLUMNS, { from: rangeGroup, orderBy: [rangeGroup.name] });
 const RANGE_COLUMNS = { group: range.group, canonical: range.canonical, text: range.text };
 const RANGES = readRows(RANGE_COLUMNS, { from: range, orderBy: [range.group, range.first] });
 const EXCLUSIONS = readRows(
@@ -71,10 +93,14 @@ const PLANS = readRows(
     group: plan.group,
     engine: plan.engine,
     intervalS: plan.intervalS,
+    cron: plan.cron,
+    timeZone: plan.timeZone,
     deadlineS: plan.deadlineS,
     closeAfter: plan.closeAfter,
     confirm: plan.confirm,
     home: plan.home,
+    homes: plan.homes,
+    takeoverAfterS: plan.takeoverAfterS,
     pairsMax: plan.pairsMax,
     canaries: plan.canaries,
     ownGroup: plan.ownGroup,
@@ -82,23 +108,25 @@ const PLANS = readRows(
   },
   { from: plan, orderBy: [plan.name] },
 );
+const WEBHOOKS = readRows(
+  {
+    name: webhook.name,
+    url: webhook.url,
+    events: webhook.events,
+    enabled: webhook.enabled,
+    secrets: webhook.secrets,
+    createdAtMs: webhook.createdAtMs,
+  },
+  { from: webhook, orderBy: [webhook.name] },
+);
 
 /** All configuration at one version, in one round trip. */
 export async function loadState(store: Store): Promise<RegistryState> {
-  const [version, regions, scanners, groups, members, rangeGroups, ranges, exclusions, knownGoods, plans] = await store.read(
-    VERSION,
-    REGIONS,
-    SCANNERS,
-    GROUPS,
-    MEMBERS,
-    RANGE_GROUPS,
-    RANGES,
-    EXCLUSIONS,
-    KNOWN_GOOD,
-    PLANS,
-  );
+  const [version, home, regions, scanners, groups, members, rangeGroups, ranges, exclusions, knownGoods, plans, webhooks] =
+    await store.read(VERSION, HOME, REGIONS, SCANNERS, GROUPS, MEMBERS, RANGE_GROUPS, RANGES, EXCLUSIONS, KNOWN_GOOD, PLANS, WEBHOOKS);
   return {
     version,
+    home,
     regions,
     scanners,
     groups: collectGroups(groups, members),
@@ -106,6 +134,7 @@ export async function loadState(store: Store): Promise<RegistryState> {
     exclusions,
     knownGood: knownGoods,
     plans,
+    webhooks,
   };
 }
 
@@ -120,11 +149,12 @@ function collectGroups(groups: readonly Named[], members: readonly RowOf<typeof 
   }));
 }
 
-function collectRanges(groups: readonly Named[], ranges: readonly RowOf<typeof RANGE_COLUMNS>[]): RangeGroup[] {
+function collectRanges(groups: readonly RowOf<typeof RANGE_GROUP_COLUMNS>[], ranges: readonly RowOf<typeof RANGE_COLUMNS>[]): RangeGroup[] {
   const byGroup = Map.groupBy(ranges, ({ group }) => group);
-  return groups.map(({ name }) => ({
+  return groups.map(({ name, allowSpecialPurpose }) => ({
     name,
     builtIn: false,
+    allowSpecialPurpose,
     ranges: (byGroup.get(name) ?? []).map(({ canonical, text }) => ({ canonical, text })),
   }));
 }

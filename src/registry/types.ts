@@ -2,16 +2,42 @@ import type { AddressRange } from "../core/range.ts";
 import type { PortRange } from "../core/port.ts";
 import type { Canary } from "../core/messages/job.ts";
 
-/** What a token may do; each role includes the ones before it. */
-export const ROLES = ["viewer", "operator", "admin"] as const;
+/**
+ * What a token may do. Viewer, operator and admin each include the ones before them; an uploader may hand in findings and nothing else (an
+ * operator may do that too).
+ */
+export const ROLES = ["viewer", "operator", "admin", "uploader"] as const;
 export type Role = (typeof ROLES)[number];
+
+/**
+ * What a token may change or start: only things of these regions and scanner groups; null: of all. A scoped token changes nothing that
+ * concerns everybody (ranges, exclusions, tokens …). Reading is not narrowed.
+ */
+export type TokenScope = { readonly regions: readonly string[] | null; readonly groups: readonly string[] | null };
 
 /** Group of all registered, enabled scanners; cannot be edited. */
 export const ALL_SCANNERS = "@all";
 /** Range group of the addresses of all registered scanners; cannot be edited. */
 export const SCANNER_ADDRESSES = "@scanners";
 
-export type Region = { readonly name: string; readonly createdAtMs: number };
+/** A retired region does nothing any more; what it found stays, and so do its keys. */
+export const REGION_STATES = ["active", "retired"] as const;
+export type RegionState = (typeof REGION_STATES)[number];
+
+export type Region = {
+  readonly name: string;
+  /** Where keepers of other regions reach its message server; null: nobody pulls from it. */
+  readonly natsUrl: string | null;
+  /** Where its API answers, without a slash at the end. */
+  readonly apiUrl: string | null;
+  /** Whoever has one of these keys (nkey spelling, U…) may sign the logs of this region, former keepers included. */
+  readonly keeperPublicKeys: readonly string[];
+  /** Degrees; both or neither. */
+  readonly latitude: number | null;
+  readonly longitude: number | null;
+  readonly state: RegionState;
+  readonly createdAtMs: number;
+};
 
 export type Scanner = {
   readonly name: string;
@@ -21,6 +47,10 @@ export type Scanner = {
   /** nkey spelling (U…). */
   readonly publicKey: string;
   readonly enabled: boolean;
+  /** Names of range groups: it probes no address outside of them. Null: no such bound. */
+  readonly mayProbe: readonly string[] | null;
+  /** Names of range groups of which it probes no address, whatever `mayProbe` says. */
+  readonly mayNotProbe: readonly string[];
   readonly createdAtMs: number;
 };
 
@@ -32,7 +62,13 @@ export type ScannerGroup = { readonly name: string; readonly builtIn: boolean; r
 /** A range in canonical spelling and in the user's own. */
 export type RangeEntry = { readonly canonical: string; readonly text: string };
 
-export type RangeGroup = { readonly name: string; readonly builtIn: boolean; readonly ranges: readonly RangeEntry[] };
+export type RangeGroup = {
+  readonly name: string;
+  readonly builtIn: boolean;
+  /** Plans may scan what it holds of private and other special-purpose blocks (see `SPECIAL_BLOCKS`). Left out: they may not. */
+  readonly allowSpecialPurpose?: boolean;
+  readonly ranges: readonly RangeEntry[];
+};
 
 /** Never probed: whole addresses (`ports` null) or addresses and ports together. */
 export type Exclusion = {
@@ -80,13 +116,20 @@ export type Plan = {
   /** Name of the scanner group. */
   readonly group: string;
   readonly engine: PlanEngine;
-  /** Null: only on request. */
+  /** Null: by `cron`, or only on request. */
   readonly intervalS: number | null;
+  /** Five fields; null: by `intervalS`, or only on request. Never both. */
+  readonly cron: string | null;
+  /** IANA name in which `cron` is read. */
+  readonly timeZone: string;
   readonly deadlineS: number;
   readonly closeAfter: number;
   readonly confirm: boolean;
-  /** Region whose keeper plans the jobs. */
+  /** Region whose keeper plans the jobs: the first of `homes`. */
   readonly home: string;
+  /** Regions in the order in which they plan; each further one only when nothing came from the ones before it for `takeoverAfterS`. */
+  readonly homes: readonly string[];
+  readonly takeoverAfterS: number;
   /** Upper bound of pairs in one tile; null: derived from rate and members. */
   readonly pairsMax: number | null;
   readonly canaries: readonly Canary[];
@@ -98,6 +141,8 @@ export type Plan = {
 /** All configuration at one version, as stored. */
 export type RegistryState = {
   readonly version: number;
+  /** Region that holds the primary, where all edits go; null while nobody said. */
+  readonly home: string | null;
   readonly regions: readonly Region[];
   readonly scanners: readonly Scanner[];
   /** Without the built-in group. */
@@ -107,6 +152,34 @@ export type RegistryState = {
   readonly exclusions: readonly Exclusion[];
   readonly knownGood: readonly KnownGood[];
   readonly plans: readonly Plan[];
+  readonly webhooks: readonly Webhook[];
+};
+
+/** What a webhook can be told. */
+export const WEBHOOK_EVENTS = [
+  "service.opened",
+  "service.first-observed",
+  "service.reopened",
+  "service.closed",
+  "service.known-good-closed",
+  "job.held",
+  "job.ended",
+  "scanner.silent",
+] as const;
+export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
+
+/** Standard Webhooks spelling (`whsec_…`). Signing uses every secret that holds, so that a receiver can change over. */
+export type WebhookSecret = { readonly secret: string; readonly createdAtMs: number; readonly expiresAtMs: number | null };
+
+/** Who is told of what. Secrets are shown once, when they are made. */
+export type Webhook = {
+  readonly name: string;
+  readonly url: string;
+  readonly events: readonly WebhookEvent[];
+  readonly enabled: boolean;
+  /** The newest first; at most two. */
+  readonly secrets: readonly WebhookSecret[];
+  readonly createdAtMs: number;
 };
 
 /** An enabled scanner that shares the jobs of a plan. */
@@ -116,6 +189,10 @@ export type SnapshotMember = {
   readonly publicKey: string;
   readonly addresses: readonly string[];
   readonly pinned: number | null;
+  /** What it may probe, normalised; left out: everything. */
+  readonly mayProbe?: readonly AddressRange[];
+  /** What it may not probe, normalised; left out: nothing. */
+  readonly mayNotProbe?: readonly AddressRange[];
 };
 
 /** A plan with every name resolved: all that a keeper needs to plan a job. */
@@ -128,11 +205,19 @@ export type SnapshotPlan = Plan & {
   readonly members: readonly SnapshotMember[];
 };
 
+/** A scanner with what it may probe as addresses; a bound that is left out does not exist. */
+export type SnapshotScanner = Scanner & {
+  readonly bounds?: { readonly mayProbe?: readonly AddressRange[]; readonly mayNotProbe?: readonly AddressRange[] };
+};
+
 /** The keeper's view: the same version gives the same answer until an exclusion or a known-good rule expires. */
 export type RegistrySnapshot = {
   readonly version: number;
-  readonly regions: readonly string[];
-  readonly scanners: readonly Scanner[];
+  /** Region that holds the registry's primary; null while nobody said. */
+  readonly home: string | null;
+  /** All of them, retired ones too: their logs are still verified. */
+  readonly regions: readonly Region[];
+  readonly scanners: readonly SnapshotScanner[];
   readonly plans: readonly SnapshotPlan[];
   /** Exclusions that hold now. */
   readonly exclusions: readonly Exclusion[];
@@ -145,6 +230,7 @@ export type TokenInfo = {
   readonly id: string;
   readonly name: string;
   readonly role: Role;
+  readonly scope: TokenScope;
   readonly createdAtMs: number;
   readonly expiresAtMs: number | null;
   readonly revokedAtMs: number | null;

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { migrate } from "../../src/local/migrate.ts";
 import { type Sqld, startSqld } from "../../src/local/sqld.ts";
 import { type Registry, openRegistry } from "../../src/registry/registry.ts";
+import type { Region } from "../../src/registry/types.ts";
 
 /** A registry on its own sqld with its own clock. */
 export type TestRegistry = { readonly sqld: Sqld; readonly registry: Registry; readonly clock: { nowMs: number }; close(): Promise<void> };
@@ -33,6 +34,21 @@ export async function startTestRegistry(): Promise<TestRegistry> {
 /** A well-formed public key that belongs to nobody; `index` below 26. */
 export function publicKey(index: number): string {
   return `U${String.fromCharCode(65 + index).repeat(55)}`;
+}
+
+/** A region of which nothing but its name is known. */
+export function regionOf(name: string, facts: Partial<Region> = {}): Region {
+  return {
+    name,
+    natsUrl: null,
+    apiUrl: null,
+    keeperPublicKeys: [],
+    latitude: null,
+    longitude: null,
+    state: "active",
+    createdAtMs: 0,
+    ...facts,
+  };
 }
 
 /** Plan input with defaults, for the fields that a test is not about. */

@@ -20,10 +20,13 @@ type Step = {
 
 const group = fc.constantFrom("a", "b", "c");
 const scanner = fc.constantFrom(0, 1, 2);
-const ranges = fc.array(fc.constantFrom("10.0.0.0/24", "10.0.0.128/25", "10.0.1.0/24", "10.0.0.0/23", "10.0.2.1", "2001:db8::/120"), {
-  minLength: 1,
-  maxLength: 2,
-});
+const ranges = fc.array(
+  fc.constantFrom("203.0.113.0/24", "203.0.113.128/25", "203.0.112.0/24", "203.0.112.0/23", "203.0.114.1", "2001:db8::/120"),
+  {
+    minLength: 1,
+    maxLength: 2,
+  },
+);
 const pinned = fc.constantFrom(null, 1, 2);
 const nowMs = 1;
 
@@ -145,6 +148,6 @@ async function reset({ registry, sqld }: TestRegistry): Promise<void> {
   // Something to break: a plan with everything that it stands on.
   for (const n of [0, 1]) await registry.addScanner({ name: `s${n}`, region: "eu", addresses: [`192.0.2.${n}`], publicKey: publicKey(n) });
   await registry.addGroup({ name: "a", members: [{ scanner: "s0", pinned: null }] });
-  await registry.addRangeGroup({ name: "a", ranges: ["10.0.0.0/24"] });
+  await registry.addRangeGroup({ name: "a", ranges: ["203.0.113.0/24"] });
   await registry.addPlan(planInput({ name: "b", include: ["a"], group: "a" }));
 }

@@ -45,10 +45,10 @@ test.each([
     "insert into range values ('g', unhex('ff000000000000000000000000000000'), unhex('00000000000000000000000000000000'), 'x', 'x')",
   ],
   ["an address that is not 16 bytes", "insert into range values ('g', unhex('00'), unhex('00'), 'x', 'x')"],
-  ["a second version", "insert into meta values (2, 0)"],
-  ["a role that does not exist", `insert into token values ('t', 'n', 'root', '${"0".repeat(64)}', 0, null, null, null)`],
+  ["a second version", "insert into meta values (2, 0, null)"],
+  ["a role that does not exist", `insert into token values ('t', 'n', 'root', '${"0".repeat(64)}', 0, null, null, null, null, null)`],
   ["a known-good rule without JSON", "insert into known_good values ('k', '192.0.2.1', null, 'o', 'r', null, 0)"],
-  ["a token that is not hashed", "insert into token values ('t', 'n', 'viewer', 'ptl_api_x', 0, null, null, null)"],
+  ["a token that is not hashed", "insert into token values ('t', 'n', 'viewer', 'ptl_api_x', 0, null, null, null, null, null)"],
 ])("the database itself refuses %s", async (_, sql) => {
   await expect(client.execute(sql)).rejects.toThrow(/CHECK/);
 });

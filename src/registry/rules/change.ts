@@ -23,6 +23,7 @@ export const LIMITS = {
   groupsPerPlan: 100,
   canaries: 16,
   tokens: 1_000,
+  webhooks: 100,
 } as const;
 
 // sqld sends at most 10 MB in one response, and the registry is read in one: together these stay well below.

@@ -13,15 +13,22 @@ export type PlanSize = {
   /** At the plan's rate with all scanners. */ readonly expectedS: number;
 };
 
-/** Throws unless a job of this plan could be planned now: by the very function that will plan it, with a seed that does not matter. */
+/** Throws unless a job of this plan could be planned now. */
 export function checkPlan(plan: SnapshotPlan, nowMs: number): PlanSize {
+  const pairs = pairsOf(sampleJob(plan, nowMs));
+  const probes = pairs * BigInt(1 + plan.retries);
+  return { pairs, scanners: plan.members.length, expectedS: Number(probes / BigInt(plan.rateLimitPps * plan.members.length)) + 1 };
+}
+
+/** A job of the plan, planned by the very function that will plan the real ones; all scanners are taken to have both engines. Throws what that throws. */
+export function sampleJob(plan: SnapshotPlan, nowMs: number): JobSpec {
   if (plan.includeRanges.length === 0) {
     throw new PortolanError(
       "invalid",
       `plan "${plan.name}" has no range to scan; give at least one range, or a range group that holds some`,
     );
   }
-  const spec = planJob({
+  return planJob({
     plan: {
       ...plan,
       include: plan.includeRanges,
@@ -41,9 +48,6 @@ export function checkPlan(plan: SnapshotPlan, nowMs: number): PlanSize {
     seed: "1",
     nowMs,
   });
-  const pairs = pairsOf(spec);
-  const probes = pairs * BigInt(1 + plan.retries);
-  return { pairs, scanners: plan.members.length, expectedS: Number(probes / BigInt(plan.rateLimitPps * plan.members.length)) + 1 };
 }
 
 /** What a plan amounts to now, or why no job could be planned. */

@@ -1,5 +1,6 @@
 import { eq } from "drizzle-orm";
 import { formatAddress, parseAddress } from "../../core/address.ts";
+import { longestPauseS } from "../cron.ts";
 import { PortolanError } from "../../core/errors.ts";
 import type { Canary } from "../../core/messages/job.ts";
 import { formatPorts, parsePorts } from "../../core/port.ts";
@@ -8,8 +9,11 @@ import { plan as table } from "../schema.ts";
 import { ALL_SCANNERS, type Plan, type PlanEngine, type RegistryState } from "../types.ts";
 import { type Change, LIMITS, checkLimit, checkName, checkTextSize, notFound, plansWithRangeGroup, unchanged } from "./change.ts";
 import { type PlanSize, checkPlan } from "./outlook.ts";
+import { homeRegions, movedHome, takeover } from "./homes.ts";
+import { checkPlace } from "./place.ts";
 import { addRangeGroup, deleteGroupStatements } from "./ranges.ts";
 import { resolvePlan } from "./resolve.ts";
+import { movedRhythm, rhythmOf } from "./rhythm.ts";
 
 /** A plan as a person asks for it; null means the default. `ranges` makes a range group of its own, named after the plan. */
 export type PlanInput = {
@@ -23,10 +27,18 @@ export type PlanInput = {
   readonly group: string | null;
   readonly engine: PlanEngine | null;
   readonly intervalS: number | null;
+  /** Cron pattern of five fields instead of an interval. */
+  readonly cron?: string | null;
+  /** IANA name in which the pattern is read; default UTC. */
+  readonly timeZone?: string | null;
   readonly deadlineS: number | null;
   readonly closeAfter: number | null;
   readonly confirm: boolean | null;
+  /** The region that plans; default: the first active one. */
   readonly home: string | null;
+  /** All regions that may plan, in order; null: `home` alone. Its first is the home. */
+  readonly homes?: readonly string[] | null;
+  readonly takeoverAfterS?: number | null;
   readonly pairsMax: number | null;
   readonly canaries: readonly Canary[];
   readonly enabled: boolean | null;
@@ -49,9 +61,22 @@ export function addPlan(state: RegistryState, input: PlanInput, fresh: { id: str
   const size = checkPlan(resolved, fresh.nowMs);
   const plan: Plan = { ...draft, deadlineS: deadline(input, size) };
   if (existing !== undefined) return repeat(state, existing, { plan, state: own.state });
+  checkPlace(own.state, plan, fresh.nowMs);
   checkLimit("plans", state.plans.length + 1, LIMITS.plans);
   checkTextSize("plans", [...state.plans, plan]);
   return { value: plan, statements: [...own.statements, build.insert(table).values(plan)] };
+}
+
+/** The plan that `addPlan` would make of this input, and the state with its own range group, before anything is checked. Throws for what is no plan at all. */
+export function draftOf(
+  state: RegistryState,
+  input: PlanInput,
+  fresh: { id: string; nowMs: number },
+): { plan: Plan; state: RegistryState } {
+  checkName("plan", input.name);
+  const existing = state.plans.find((plan) => plan.name === input.name);
+  const own = ownGroup(existing === undefined ? state : withoutOwnGroup(state, existing), input, fresh.nowMs);
+  return { plan: { ...draftPlan(own.state, input, fresh), deadlineS: input.deadlineS ?? 0 }, state: own.state };
 }
 
 /**
@@ -61,7 +86,13 @@ export function addPlan(state: RegistryState, input: PlanInput, fresh: { id: str
 export function changePlan(state: RegistryState, input: { name: string; changes: PlanChanges; nowMs: number }): Change<Plan> {
   const existing = state.plans.find((plan) => plan.name === input.name);
   if (existing === undefined) throw notFound("plan", input.name, "portolan plan ls");
-  const wish: PlanInput = { ...existing, ranges: [], ...input.changes };
+  const wish: PlanInput = {
+    ...existing,
+    ranges: [],
+    ...input.changes,
+    ...movedHome(existing, input.changes),
+    ...movedRhythm(existing, input.changes),
+  };
   const fresh = { id: existing.id, nowMs: existing.createdAtMs };
   const settings = draftPlan(state, wish, fresh);
   // A range group that the plan no longer scans is no longer its own: deleting the plan must not take it along.
@@ -72,6 +103,7 @@ export function changePlan(state: RegistryState, input: { name: string; changes:
   const size = needsCheck ? checkPlan(resolvePlan(state, draft, input.nowMs), input.nowMs) : null;
   const plan: Plan = { ...draft, deadlineS: size === null ? existing.deadlineS : deadline(wish, size), revision: existing.revision };
   if (JSON.stringify(plan) === JSON.stringify(existing)) return unchanged(existing);
+  if (needsCheck) checkPlace(state, plan, input.nowMs);
   const value: Plan = { ...plan, revision: existing.revision + 1 };
   checkTextSize(
     "plans",
@@ -103,7 +135,7 @@ function deadline(input: PlanInput, size: PlanSize): number {
       `plan "${input.name}" has ${size.pairs} address and port pairs: more than a year at this rate; scan fewer, raise the rate or add scanners`,
     );
   }
-  if (input.deadlineS === null) return Math.min(DEADLINE_MAX_S, Math.max(DAY_S, input.intervalS ?? 0, 3 * size.expectedS));
+  if (input.deadlineS === null) return Math.min(DEADLINE_MAX_S, Math.max(DAY_S, longestPauseS(rhythmOf(input)) ?? 0, 3 * size.expectedS));
   if (input.deadlineS < size.expectedS) {
     throw new PortolanError(
       "invalid",
@@ -140,30 +172,17 @@ function draftPlan(state: RegistryState, input: PlanInput, fresh: { id: string; 
     retries: input.retries ?? 0,
     group: input.group ?? ALL_SCANNERS,
     engine: input.engine ?? "auto",
-    intervalS: input.intervalS,
+    ...rhythmOf(input),
     deadlineS: 0,
     closeAfter,
     confirm: input.confirm ?? true,
-    home: homeRegion(state, input),
+    ...homeRegions(state, input),
+    takeoverAfterS: takeover(input),
     pairsMax: input.pairsMax,
     canaries: input.canaries.map((canary) => ({ address: formatAddress(parseAddress(canary.address)), port: canary.port })),
     ownGroup: ownName,
     createdAtMs: fresh.nowMs,
   };
-}
-
-function homeRegion(state: RegistryState, input: PlanInput): string {
-  if (input.home !== null) {
-    if (!state.regions.some((region) => region.name === input.home)) throw notFound("region", input.home, "portolan region ls");
-    return input.home;
-  }
-  const first = state.regions.toSorted((a, b) => a.createdAtMs - b.createdAtMs || (a.name < b.name ? -1 : 1))[0];
-  if (first === undefined)
-    throw new PortolanError(
-      "conflict",
-      `there is no region yet that could plan the jobs of "${input.name}"; run "npm start" or add a region first`,
-    );
-  return first.name;
 }
 
 function ownGroup(state: RegistryState, input: PlanInput, nowMs: number): { state: RegistryState; statements: readonly Query[] } {
@@ -174,7 +193,8 @@ function ownGroup(state: RegistryState, input: PlanInput, nowMs: number): { stat
       `range group "${input.name}" already exists; include that group instead of giving ranges, or choose another name for the plan`,
     );
   }
-  const change = addRangeGroup(state, { name: input.name, ranges: input.ranges, nowMs });
+  // What a person writes into the plan itself is meant, private networks too.
+  const change = addRangeGroup(state, { name: input.name, ranges: input.ranges, allowSpecialPurpose: true, nowMs });
   return { state: { ...state, rangeGroups: [...state.rangeGroups, change.value] }, statements: change.statements };
 }
 

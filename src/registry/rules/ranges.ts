@@ -2,6 +2,7 @@ import { and, eq, inArray, sql } from "drizzle-orm";
 import { addressToHex } from "../../core/address.ts";
 import { PortolanError } from "../../core/errors.ts";
 import { type AddressRange, formatRange, parseRange } from "../../core/range.ts";
+import { specialIn } from "../../core/special.ts";
 import { type Query, build } from "../query.ts";
 import { rangeGroup, range as table } from "../schema.ts";
 import { type RangeEntry, type RangeGroup, type RegistryState, SCANNER_ADDRESSES } from "../types.ts";
@@ -20,21 +21,26 @@ import {
 type Parsed = RangeEntry & { readonly range: AddressRange };
 
 /** Creates a range group, with ranges or empty. Repeating with the same ranges changes nothing. */
-export function addRangeGroup(state: RegistryState, input: { name: string; ranges: readonly string[]; nowMs: number }): Change<RangeGroup> {
+export function addRangeGroup(
+  state: RegistryState,
+  input: { name: string; ranges: readonly string[]; allowSpecialPurpose?: boolean | undefined; rangesMax?: number; nowMs: number },
+): Change<RangeGroup> {
   checkGroupName("range group", input.name);
-  const entries = parseEntries(input.name, input.ranges);
-  const group: RangeGroup = { name: input.name, builtIn: false, ranges: entries.map(toEntry) };
+  const entries = parseEntries(input.name, input.ranges, input.rangesMax);
+  const allowSpecialPurpose = input.allowSpecialPurpose ?? false;
+  const group: RangeGroup = { name: input.name, builtIn: false, allowSpecialPurpose, ranges: entries.map(toEntry) };
   const existing = state.rangeGroups.find((candidate) => candidate.name === input.name);
   if (existing !== undefined) {
-    if (sameRanges(existing.ranges, group.ranges)) return unchanged(existing);
+    const isSame = (existing.allowSpecialPurpose ?? false) === allowSpecialPurpose && sameRanges(existing.ranges, group.ranges);
+    if (isSame) return unchanged(existing);
     throw new PortolanError(
       "conflict",
-      `range group "${input.name}" already exists with other ranges; add ranges to it or choose another name`,
+      `range group "${input.name}" already exists with other ranges or another allowSpecialPurpose; add ranges to it or choose another name`,
     );
   }
   checkLimit("range groups", state.rangeGroups.length + 1, LIMITS.rangeGroups);
   checkTotal(state, entries);
-  return { value: group, statements: [insertGroup(input.name, input.nowMs), ...insertRanges(input.name, entries)] };
+  return { value: group, statements: [insertGroup(group, input.nowMs), ...insertRanges(input.name, entries)] };
 }
 
 /** Deletes a range group that no plan uses. */
@@ -47,19 +53,40 @@ export function deleteRangeGroup(state: RegistryState, name: string): Change<nul
       `range group "${name}" is used by plan ${nameList(users)}; delete the plan or take the group out of it first`,
     );
   }
+  const bound = state.scanners.filter((scanner) => scanner.mayProbe?.includes(name) === true || scanner.mayNotProbe.includes(name));
+  if (bound.length > 0) {
+    throw new PortolanError("conflict", `range group "${name}" says what scanner ${nameList(bound)} may probe; change the scanner first`);
+  }
   return { value: null, statements: deleteGroupStatements(name) };
 }
 
 /** Adds ranges; those that the group already has are passed over. An overlap refuses all of them. */
-export function addRanges(state: RegistryState, input: { group: string; ranges: readonly string[] }): Change<RangeGroup> {
+export function addRanges(
+  state: RegistryState,
+  input: { group: string; ranges: readonly string[]; rangesMax?: number },
+): Change<RangeGroup> {
   const group = findEditable(state, input.group);
   const have = new Set(group.ranges.map((entry) => entry.canonical));
-  const fresh = parseEntries(group.name, input.ranges).filter((entry) => !have.has(entry.canonical));
+  const fresh = parseEntries(group.name, input.ranges, input.rangesMax).filter((entry) => !have.has(entry.canonical));
   if (fresh.length === 0) return unchanged(group);
   const all = [...group.ranges.map(toParsed), ...fresh];
   refuseOverlap(group.name, all);
+  refuseSpecial(state, group, fresh);
   checkTotal(state, fresh);
   return { value: { ...group, ranges: sorted(all).map(toEntry) }, statements: insertRanges(group.name, fresh) };
+}
+
+/** The group holds exactly these ranges afterwards. Throws `conflict` for an overlap, or when a plan would have nothing left to scan. */
+export function setRanges(state: RegistryState, input: { group: string; ranges: readonly string[] }): Change<RangeGroup> {
+  const group = findEditable(state, input.group);
+  const wanted = parseEntries(group.name, input.ranges, LIMITS.rangesTotal);
+  const value: RangeGroup = { ...group, ranges: wanted.map(toEntry) };
+  if (JSON.stringify(value.ranges) === JSON.stringify(group.ranges)) return unchanged(group);
+  refuseEmptied(state, group.name, wanted);
+  refuseSpecial(state, group, wanted);
+  const others = { ...state, rangeGroups: state.rangeGroups.filter((candidate) => candidate !== group) };
+  checkTotal(others, wanted);
+  return { value, statements: [build.delete(table).where(eq(table.group, group.name)), ...insertRanges(group.name, wanted)] };
 }
 
 /** Removes ranges, each in the spelling of an entry or its canonical one. */
@@ -75,13 +102,7 @@ export function removeRanges(state: RegistryState, input: { group: string; range
     );
   }
   const value: RangeGroup = { ...group, ranges: rest };
-  const emptied = rest.length > 0 ? [] : state.plans.filter((plan) => plan.include.every((name) => name === group.name));
-  if (emptied.length > 0) {
-    throw new PortolanError(
-      "conflict",
-      `removing the last range of "${group.name}" would leave plan ${nameList(emptied)} nothing to scan; delete the plan first`,
-    );
-  }
+  refuseEmptied(state, group.name, rest);
   const keys = JSON.stringify([...gone].map((canonical) => addressToHex(parseRange(canonical).first)));
   const statement = build
     .delete(table)
@@ -92,6 +113,28 @@ export function removeRanges(state: RegistryState, input: { group: string; range
 /** Statements that delete a group with its ranges. */
 export function deleteGroupStatements(name: string): Query[] {
   return [build.delete(table).where(eq(table.group, name)), build.delete(rangeGroup).where(eq(rangeGroup.name, name))];
+}
+
+/** What a plan scans already gets no private range that nobody meant. */
+function refuseSpecial(state: RegistryState, group: RangeGroup, fresh: readonly Parsed[]): void {
+  const users = group.allowSpecialPurpose === true ? [] : state.plans.filter((plan) => plan.include.includes(group.name));
+  const hit = users.length === 0 ? undefined : specialIn(fresh.map(({ range }) => range)).find(({ block }) => block.needsLeave);
+  const [first] = hit?.ranges ?? [];
+  if (hit === undefined || first === undefined) return;
+  throw new PortolanError(
+    "conflict",
+    `${formatRange(first)} is a special-purpose block (${hit.block.what}), and plan ${nameList(users)} scans range group "${group.name}", ` +
+      `which was made without allowSpecialPurpose; put it into a group of its own`,
+  );
+}
+
+function refuseEmptied(state: RegistryState, name: string, rest: readonly RangeEntry[]): void {
+  const emptied = rest.length > 0 ? [] : state.plans.filter((plan) => plan.include.every((included) => included === name));
+  if (emptied.length === 0) return;
+  throw new PortolanError(
+    "conflict",
+    `removing the last range of "${name}" would leave plan ${nameList(emptied)} nothing to scan; delete the plan first`,
+  );
 }
 
 function findEditable(state: RegistryState, name: string): RangeGroup {
@@ -107,9 +150,9 @@ function findEditable(state: RegistryState, name: string): RangeGroup {
 }
 
 /** Parses, sorts, drops exact repeats, refuses overlaps. */
-function parseEntries(group: string, texts: readonly string[]): Parsed[] {
-  if (texts.length > LIMITS.rangesPerRequest) {
-    throw new PortolanError("too-large", `${texts.length} ranges in one request; send at most ${LIMITS.rangesPerRequest} at a time`);
+function parseEntries(group: string, texts: readonly string[], max: number = LIMITS.rangesPerRequest): Parsed[] {
+  if (texts.length > max) {
+    throw new PortolanError("too-large", `${texts.length} ranges in one request; send at most ${max} at a time`);
   }
   const byCanonical = new Map<string, Parsed>();
   for (const text of texts) {
@@ -157,8 +200,8 @@ function checkTotal(state: RegistryState, more: readonly RangeEntry[]): void {
   checkTextSize("ranges", [...state.rangeGroups.map((group) => texts(group.ranges)), texts(more)]);
 }
 
-function insertGroup(name: string, nowMs: number): Query {
-  return build.insert(rangeGroup).values({ name, createdAtMs: nowMs });
+function insertGroup({ name, allowSpecialPurpose = false }: RangeGroup, nowMs: number): Query {
+  return build.insert(rangeGroup).values({ name, allowSpecialPurpose, createdAtMs: nowMs });
 }
 
 function insertRanges(group: string, entries: readonly Parsed[]): Query[] {

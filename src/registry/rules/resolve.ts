@@ -1,4 +1,5 @@
 import { addressToHex, parseAddress } from "../../core/address.ts";
+import { isLoopbackRange } from "../../core/engine.ts";
 import { type PortRange, parsePorts } from "../../core/port.ts";
 import { type AddressRange, normaliseRanges, parseRange } from "../../core/range.ts";
 import {
@@ -12,8 +13,10 @@ import {
   type RegistrySnapshot,
   type RegistryState,
   SCANNER_ADDRESSES,
+  type Scanner,
   type ScannerGroup,
   type SnapshotMember,
+  type SnapshotScanner,
   type SnapshotPlan,
 } from "../types.ts";
 import { notFound } from "./change.ts";
@@ -79,8 +82,9 @@ export function resolvePlan(state: RegistryState, plan: Plan, nowMs: number): Sn
 export function resolveSnapshot(state: RegistryState, nowMs: number): RegistrySnapshot {
   return {
     version: state.version,
-    regions: state.regions.map((region) => region.name),
-    scanners: state.scanners,
+    home: state.home,
+    regions: state.regions,
+    scanners: state.scanners.map((scanner) => withBounds(state, scanner)),
     plans: state.plans.map((plan) => resolvePlan(state, plan, nowMs)),
     exclusions: currentExclusions(state, nowMs),
     // A state that an older version left on disk knows no rules.
@@ -119,9 +123,38 @@ function parseAll(texts: readonly string[]): AddressRange[] {
 function membersOf(state: RegistryState, name: string): SnapshotMember[] {
   const group = allGroups(state).find((candidate) => candidate.name === name);
   if (group === undefined) throw notFound("scanner group", name, "portolan group ls");
-  return group.members.flatMap(({ scanner: scannerName, pinned }) => {
+  const members = group.members.flatMap(({ scanner: scannerName, pinned }) => {
     const scanner = state.scanners.find((candidate) => candidate.name === scannerName);
     if (scanner === undefined || !scanner.enabled) return [];
-    return [{ name: scanner.name, region: scanner.region, publicKey: scanner.publicKey, addresses: scanner.addresses, pinned }];
+    const bounds = probeBounds(state, scanner);
+    return [{ name: scanner.name, region: scanner.region, publicKey: scanner.publicKey, addresses: scanner.addresses, pinned, ...bounds }];
   });
+  return members.map((member) => {
+    const own = ownAddresses(member, members);
+    return own.length === 0 ? member : { ...member, mayNotProbe: normaliseRanges([...(member.mayNotProbe ?? []), ...own]) };
+  });
+}
+
+/**
+ * No packet that a scanner sends to itself crosses a wire: masscan would find its own machine silent, and close what is open there. So others
+ * look at it, where there are any; loopback is always the own machine.
+ */
+function ownAddresses(member: SnapshotMember, members: readonly SnapshotMember[]): AddressRange[] {
+  return member.addresses
+    .filter((address) => members.some((other) => !other.addresses.includes(address)))
+    .map((address) => parseRange(address))
+    .filter((range) => !isLoopbackRange(range));
+}
+
+function withBounds(state: RegistryState, scanner: Scanner): SnapshotScanner {
+  const bounds = probeBounds(state, scanner);
+  return Object.keys(bounds).length === 0 ? scanner : { ...scanner, bounds };
+}
+
+/** What a scanner may and may not probe, as addresses. */
+function probeBounds(state: RegistryState, scanner: Scanner): Pick<SnapshotMember, "mayProbe" | "mayNotProbe"> {
+  const all = (names: readonly string[]): AddressRange[] => normaliseRanges(names.flatMap((name) => rangesOf(state, name)));
+  // A state that an older version left on disk knows no bounds.
+  const [may, mayNot] = [scanner.mayProbe ?? null, scanner.mayNotProbe ?? []];
+  return { ...(may === null ? {} : { mayProbe: all(may) }), ...(mayNot.length === 0 ? {} : { mayNotProbe: all(mayNot) }) };
 }

@@ -4,8 +4,8 @@ import { PortolanError } from "../../core/errors.ts";
 import { publicKeySchema } from "../../core/messages/common.ts";
 import { shardPlaces } from "../../core/shard.ts";
 import { type Query, build } from "../query.ts";
-import { groupMember, region as regionTable, scanner as scannerTable, scannerGroup } from "../schema.ts";
-import { ALL_SCANNERS, type GroupMember, type Region, type RegistryState, type Scanner, type ScannerGroup } from "../types.ts";
+import { groupMember, scanner as scannerTable, scannerGroup } from "../schema.ts";
+import { ALL_SCANNERS, type GroupMember, type RegistryState, SCANNER_ADDRESSES, type Scanner, type ScannerGroup } from "../types.ts";
 import {
   type Change,
   LIMITS,
@@ -18,16 +18,7 @@ import {
   notFound,
   unchanged,
 } from "./change.ts";
-
-/** Repeating it changes nothing. */
-export function addRegion(state: RegistryState, input: { name: string; nowMs: number }): Change<Region> {
-  checkName("region", input.name);
-  const existing = state.regions.find((region) => region.name === input.name);
-  if (existing !== undefined) return unchanged(existing);
-  checkLimit("regions", state.regions.length + 1, LIMITS.regions);
-  const value: Region = { name: input.name, createdAtMs: input.nowMs };
-  return { value, statements: [build.insert(regionTable).values(value)] };
-}
+import { activeRegion } from "./regions.ts";
 
 /** A scanner as a person registers it. */
 export type ScannerInput = {
@@ -35,12 +26,62 @@ export type ScannerInput = {
   readonly region: string;
   readonly addresses: readonly string[];
   readonly publicKey: string;
+  readonly enabled?: boolean;
+  /** Names of range groups outside of which it probes nothing; null or left out: no such bound. */
+  readonly mayProbe?: readonly string[] | null;
+  /** Names of range groups of which it probes nothing. */
+  readonly mayNotProbe?: readonly string[];
 };
+
+/** What a person changes of a scanner; what is left out stays. It keeps its name and its region. */
+export type ScannerChanges = Partial<Omit<ScannerInput, "name" | "region">>;
 
 /** Registers a scanner. Repeating it with the same facts changes nothing. */
 export function addScanner(state: RegistryState, input: ScannerInput & { nowMs: number }): Change<Scanner> {
   checkName("scanner", input.name);
-  if (!state.regions.some((region) => region.name === input.region)) throw notFound("region", input.region, "portolan region ls");
+  activeRegion(state, input.region);
+  const value: Scanner = {
+    name: input.name,
+    region: input.region,
+    ...scannerFacts(state, input),
+    createdAtMs: input.nowMs,
+  };
+  const existing = state.scanners.find((scanner) => scanner.name === input.name);
+  if (existing !== undefined) {
+    if (JSON.stringify({ ...existing, createdAtMs: 0 }) === JSON.stringify({ ...value, createdAtMs: 0 })) return unchanged(existing);
+    throw new PortolanError(
+      "conflict",
+      `scanner "${input.name}" already exists with another region, address or key; change it, delete it first or choose another name`,
+    );
+  }
+  refuseSharedKey(state, value);
+  checkLimit("scanners", state.scanners.length + 1, LIMITS.scanners);
+  return { value, statements: [build.insert(scannerTable).values(value)] };
+}
+
+/**
+ * Changes some facts of a scanner. With another key it is another program: what the old key signed and is not accepted yet is refused from
+ * then on. Throws `not-found`, `invalid`, or `conflict` when another scanner has the key.
+ */
+export function changeScanner(state: RegistryState, input: { name: string; changes: ScannerChanges }): Change<Scanner> {
+  const existing = state.scanners.find((scanner) => scanner.name === input.name);
+  if (existing === undefined) throw notFound("scanner", input.name, "portolan scanner ls");
+  const value: Scanner = { ...existing, ...scannerFacts(state, { ...existing, ...input.changes }) };
+  if (JSON.stringify(value) === JSON.stringify(existing)) return unchanged(existing);
+  refuseSharedKey(state, value);
+  return { value, statements: [build.update(scannerTable).set(value).where(eq(scannerTable.name, value.name))] };
+}
+
+function refuseSharedKey(state: RegistryState, { name, publicKey }: Scanner): void {
+  const sameKey = state.scanners.find((scanner) => scanner.publicKey === publicKey && scanner.name !== name);
+  if (sameKey === undefined) return;
+  throw new PortolanError("conflict", `this public key belongs to scanner "${sameKey.name}"; make a key of its own for "${name}"`);
+}
+
+type Facts = Pick<Scanner, "addresses" | "publicKey" | "enabled" | "mayProbe" | "mayNotProbe">;
+
+/** Checked and canonical. */
+function scannerFacts(state: RegistryState, input: ScannerInput): Facts {
   if (!publicKeySchema.safeParse(input.publicKey).success) {
     throw new PortolanError(
       "invalid",
@@ -50,29 +91,27 @@ export function addScanner(state: RegistryState, input: ScannerInput & { nowMs: 
   if (input.addresses.length === 0 || input.addresses.length > LIMITS.addressesPerScanner) {
     throw new PortolanError("invalid", `scanner "${input.name}" needs 1 to ${LIMITS.addressesPerScanner} addresses`);
   }
-  const addresses = [...new Set(input.addresses.map((text) => formatAddress(parseAddress(text.trim()))))].toSorted();
-  const value: Scanner = {
-    name: input.name,
-    region: input.region,
-    addresses,
+  return {
+    addresses: [...new Set(input.addresses.map((text) => formatAddress(parseAddress(text.trim()))))].toSorted(),
     publicKey: input.publicKey,
-    enabled: true,
-    createdAtMs: input.nowMs,
+    enabled: input.enabled ?? true,
+    mayProbe: input.mayProbe === null || input.mayProbe === undefined ? null : rangeGroupNames(state, input.name, input.mayProbe),
+    mayNotProbe: rangeGroupNames(state, input.name, input.mayNotProbe ?? []),
   };
-  const existing = state.scanners.find((scanner) => scanner.name === input.name);
-  if (existing !== undefined) {
-    if (JSON.stringify({ ...existing, createdAtMs: 0 }) === JSON.stringify({ ...value, createdAtMs: 0 })) return unchanged(existing);
+}
+
+function rangeGroupNames(state: RegistryState, scanner: string, names: readonly string[]): string[] {
+  if (names.length > LIMITS.groupsPerPlan) {
     throw new PortolanError(
-      "conflict",
-      `scanner "${input.name}" already exists with another region, address or key; delete it first or choose another name`,
+      "invalid",
+      `scanner "${scanner}" names over ${LIMITS.groupsPerPlan} range groups; put their ranges into fewer groups`,
     );
   }
-  const sameKey = state.scanners.find((scanner) => scanner.publicKey === input.publicKey);
-  if (sameKey !== undefined) {
-    throw new PortolanError("conflict", `this public key belongs to scanner "${sameKey.name}"; make a key of its own for "${input.name}"`);
+  for (const name of names) {
+    if (name !== SCANNER_ADDRESSES && !state.rangeGroups.some((group) => group.name === name))
+      throw notFound("range group", name, "portolan range ls");
   }
-  checkLimit("scanners", state.scanners.length + 1, LIMITS.scanners);
-  return { value, statements: [build.insert(scannerTable).values(value)] };
+  return [...new Set(names)].toSorted();
 }
 
 /** Deletes a scanner that no group names. */
