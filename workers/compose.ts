@@ -1,77 +1,47 @@
-import { VERSION } from "../src/core/version.ts";
-import { type ExecutionContext, Hono, type Context, type MiddlewareHandler } from "hono";
-import { createApp, isApiPath } from "../src/api/app.ts";
-import { openLedger } from "../src/ledger/ledger.ts";
-import { openRegistry } from "../src/registry/registry.ts";
-import { createWeb, notFoundPage } from "../src/web/app.tsx";
-import type { ApiConfig } from "./config.ts";
+import { Hono, type MiddlewareHandler } from "hono";
+import { setCallerAddress } from "../src/api/caller.ts";
+import { stamped } from "../src/api/cache.ts";
+import { type ApiConfig, placesOf } from "./config.ts";
+import { readPointHeader } from "./nearest.ts";
+import { composeRegion, type Runtime } from "./region-app.ts";
+import { type Call, createRouter, REGION_HEADER, type RegionApp } from "./router.ts";
 
-const STORE_TIMEOUT_MS = 1_500;
+export type { Runtime } from "./region-app.ts";
 
-/** What a runtime adds to the app. */
-export type Runtime = {
-  /** Serves `/static/*`, where the platform itself does not. */
-  readonly staticFiles?: MiddlewareHandler;
-  /** zstd, for history: stored sightings are compressed. Without it the API says that history cannot be read here. */
-  readonly decompress?: (bytes: Uint8Array) => Uint8Array;
-  /** Writes one line of the log. */
-  readonly log: (line: string) => void;
+export type Served = {
+  fetch(request: Request, call?: Partial<Call>): Response | Promise<Response>;
+  /** One app for each region, the own one first. */
+  readonly regions: readonly RegionApp[];
 };
 
-/** API and pages of one region as one app, the same in every runtime. */
-export function composeApp(config: ApiConfig, runtime: Runtime): Hono {
-  const clock = (): number => Date.now();
-  const region = config.PORTOLAN_REGION;
-  const registry = openRegistry({
-    url: config.PORTOLAN_REGISTRY_URL,
-    clock,
-    ...optional("authToken", config.PORTOLAN_REGISTRY_TOKEN),
-    ...optional("primaryUrl", config.PORTOLAN_REGISTRY_PRIMARY_URL),
-    ...optional("primaryAuthToken", config.PORTOLAN_REGISTRY_PRIMARY_TOKEN),
-  });
-  const ledger = openLedger({
-    url: config.PORTOLAN_LEDGER_URL,
-    region,
-    timeoutMs: STORE_TIMEOUT_MS,
-    ...(runtime.decompress === undefined ? {} : { decompress: runtime.decompress }),
-    ...optional("authToken", config.PORTOLAN_LEDGER_TOKEN),
-  });
-  const onBug = (error: unknown, requestId: string): void => {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    runtime.log(
-      JSON.stringify({ ts: new Date(clock()).toISOString(), level: "error", event: "bug", region, request_id: requestId, msg: text }),
-    );
+/** API and pages of all configured regions as one handler, the same in every runtime. */
+export function composeApp(config: ApiConfig, runtime: Runtime & { readonly staticFiles?: MiddlewareHandler }): Served {
+  const regions = placesOf(config).map((place) => composeRegion(place, config, runtime));
+  const router = createRouter(regions, { clock: () => Date.now() });
+  const own = { [REGION_HEADER]: config.PORTOLAN_REGION };
+  const assets = runtime.staticFiles === undefined ? null : new Hono().use("/static/*", runtime.staticFiles);
+  // A proxy adds its own view at the end; what stands before it anybody can write.
+  const addressHeader = config.PORTOLAN_CLIENT_ADDRESS_HEADER;
+  const coordinates = config.PORTOLAN_COORDINATES_HEADER;
+  const forgetAll = (): void => {
+    for (const { cache } of regions) cache.forget();
   };
-  const api = createApp({ registry, ledger, clock, version: VERSION, region, onBug });
-  const authenticate = async (token: string): Promise<boolean> => (await registry.tokens.verify(token)) !== null;
-  const webDeps = {
-    ledger,
-    registry,
-    authenticate,
-    callApi: (request: Request) => api.fetch(request),
-    now: clock,
-    region,
-    onBug: (error: unknown): void => onBug(error, "page"),
+  return {
+    regions,
+    fetch: (request, call = {}) => {
+      if (assets !== null && request.url.includes("/static/") && new URL(request.url).pathname.startsWith("/static/")) {
+        return Promise.resolve(assets.fetch(request)).then((response) => stamped(response, own));
+      }
+      const address = addressHeader === undefined ? call.address : request.headers.get(addressHeader)?.split(",").at(-1)?.trim();
+      if (address !== undefined && address !== null) setCallerAddress(request, address);
+      const point = call.point ?? (coordinates === undefined ? null : readPointHeader(request.headers.get(coordinates)));
+      const answer = router.fetch(request, { ...call, point });
+      if (request.method === "GET" || request.method === "HEAD" || regions.length === 1) return answer;
+      // Each region's cache forgets what went through it; the registry, though, is everybody's.
+      return Promise.resolve(answer).then((response) => {
+        if (response.status < 400 || response.status >= 500) forgetAll();
+        return response;
+      });
+    },
   };
-  const web = createWeb(webDeps);
-  web.notFound((c) => notFoundPage(c, webDeps));
-  const app = new Hono();
-  if (runtime.staticFiles !== undefined) app.use("/static/*", runtime.staticFiles);
-  app.all("*", (c) => (isApiPath(c.req.path) ? api : web).fetch(c.req.raw, c.env, executionContext(c)));
-  return app;
-}
-
-/** Only workerd has one. */
-function executionContext(c: Context): ExecutionContext | undefined {
-  try {
-    return c.executionCtx;
-  } catch {
-    return undefined;
-  }
-}
-
-function optional<K extends string>(key: K, value: string | undefined): { [P in K]?: string } {
-  const object: { [P in K]?: string } = {};
-  if (value !== undefined) object[key] = value;
-  return object;
 }

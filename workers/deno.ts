@@ -8,7 +8,7 @@ declare const Deno: {
   readonly env: { get(name: string): string | undefined };
   serve(
     options: { hostname: string; port: number; onListen: (address: { hostname: string; port: number }) => void },
-    handler: (request: Request) => Response | Promise<Response>,
+    handler: (request: Request, connection: { remoteAddr: { hostname?: string } }) => Response | Promise<Response>,
   ): unknown;
 };
 
@@ -25,4 +25,4 @@ const options = {
   onListen: ({ hostname, port }: { hostname: string; port: number }): void =>
     log(JSON.stringify({ event: "listening", url: `http://${hostname}:${port}` })),
 };
-Deno.serve(options, (request) => app.fetch(request));
+Deno.serve(options, (request, { remoteAddr }) => app.fetch(request, { address: remoteAddr.hostname ?? null }));

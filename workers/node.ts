@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { zstdDecompressSync } from "node:zlib";
-import { serve } from "@hono/node-server";
+import { type HttpBindings, serve } from "@hono/node-server";
 import { serveStatic } from "@hono/node-server/serve-static";
 import { PortolanError } from "../src/core/errors.ts";
 import { composeApp } from "./compose.ts";
@@ -14,6 +14,12 @@ function configFromEnvironment(): ApiConfig {
     return [name, file === undefined ? process.env[name] : readFileSync(file, "utf8").trim()];
   });
   return readConfig(Object.fromEntries(values));
+}
+
+/** Of the connection; an IPv4 address of a socket for both kinds is written as IPv6. */
+function addressOf(env: object): string | null {
+  const socket = "incoming" in env ? (env as HttpBindings).incoming.socket : null;
+  return socket?.remoteAddress ?? null;
 }
 
 function listenAddress(): { hostname: string; port: number } {
@@ -29,7 +35,7 @@ function start(): void {
   const staticFiles = serveStatic({ root: fileURLToPath(new URL("../src/web/public", import.meta.url)) });
   const app = composeApp(configFromEnvironment(), { staticFiles, log, decompress: (bytes) => zstdDecompressSync(bytes) });
   const { hostname, port } = listenAddress();
-  const server = serve({ fetch: app.fetch, hostname, port }, (address) => {
+  const server = serve({ fetch: (request, env) => app.fetch(request, { address: addressOf(env) }), hostname, port }, (address) => {
     const host = address.family === "IPv6" ? `[${address.address}]` : address.address;
     log(JSON.stringify({ event: "listening", url: `http://${host}:${address.port}` }));
   });

@@ -4,6 +4,7 @@ import type { LedgerReader } from "../ledger/types.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { TokenInfo } from "../registry/types.ts";
 import { InvalidRequest } from "./problem.ts";
+import type { RateLimits } from "./rate-limit.ts";
 
 /** What the API answers from. */
 export type ApiDeps = {
@@ -15,6 +16,12 @@ export type ApiDeps = {
   readonly version: string;
   /** The region whose ledger this is. */
   readonly region: string;
+  /** Scripts of the old program without a credential are let in from the address of a registered scanner. */
+  readonly legacyFromScanners?: boolean;
+  /** Webhooks may go to this machine itself, unencrypted. */
+  readonly isLab?: boolean;
+  /** Left out: the usual ones. */
+  readonly limits?: RateLimits;
   /** Told of bugs (answers with 500), for the log. */
   readonly onBug?: (error: unknown, requestId: string) => void;
 };

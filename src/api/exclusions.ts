@@ -1,28 +1,13 @@
 import { z } from "@hono/zod-openapi";
-import { PortolanError } from "../core/errors.ts";
-import { type ApiDeps, newApi } from "./context.ts";
+import { tagged, taggedList, writing } from "./conditional.ts";
+import { type ApiDeps, found, newApi } from "./context.ts";
 import { body, createRoute, deletedSchema, json } from "./define.ts";
 import { closePage, openPage, pageQuery, pageSchema, slicePage } from "./page.ts";
+import { ruleBodies, ruleChanges, ruleInput, ruleSchema, showRule } from "./rule-routes.ts";
 
-const exclusionSchema = z
-  .object({
-    id: z.string(),
-    ranges: z.array(z.string()).readonly(),
-    ports: z.string().nullable().openapi({ description: "null excludes the addresses altogether" }),
-    owner: z.string(),
-    reason: z.string(),
-    expiresAtMs: z.int().nullable(),
-    createdAtMs: z.int(),
-    expired: z.boolean(),
-  })
-  .openapi("Exclusion");
-const inputSchema = z.strictObject({
-  ranges: z.array(z.string().min(1).max(100)).min(1).max(1_000),
-  ports: z.string().min(1).max(20_000).nullable().default(null),
-  owner: z.string().trim().min(1, "say who asked for it").max(200),
-  reason: z.string().trim().min(1, "say why").max(500),
-  expiresAt: z.iso.datetime({ offset: true, error: "a time like 2027-01-31T12:00:00Z" }).nullable().default(null),
-});
+const exclusionSchema = ruleSchema("null excludes the addresses altogether").openapi("Exclusion");
+const bodies = ruleBodies({ owner: "say who asked for it", reason: "say why" });
+const idParam = { params: z.object({ id: z.string().max(100) }) };
 const TAGS = ["exclusions"];
 
 const list = createRoute({
@@ -36,39 +21,63 @@ const create = createRoute({
   method: "post",
   path: "/v1/exclusions",
   tags: TAGS,
-  request: body(inputSchema),
+  request: body(bodies.input),
   responses: { 200: json(exclusionSchema, "It was there already"), 201: json(exclusionSchema, "Created") },
+});
+const read = createRoute({
+  method: "get",
+  path: "/v1/exclusions/{id}",
+  tags: TAGS,
+  request: idParam,
+  responses: { 200: json(exclusionSchema, "One exclusion") },
+});
+const change = createRoute({
+  method: "patch",
+  path: "/v1/exclusions/{id}",
+  tags: TAGS,
+  request: { ...idParam, ...body(bodies.changes) },
+  responses: { 200: json(exclusionSchema, "The exclusion as it is now; it keeps its id") },
 });
 const remove = createRoute({
   method: "delete",
   path: "/v1/exclusions/{id}",
   tags: TAGS,
-  request: { params: z.object({ id: z.string().max(100) }) },
+  request: idParam,
   responses: { 200: json(deletedSchema, "Deleted: from the next job on it may be probed again") },
 });
 
 /** Addresses, or addresses and ports, that are never probed. */
 export function exclusionRoutes({ registry, clock }: ApiDeps) {
-  const show = <T extends { readonly expiresAtMs: number | null }>(exclusion: T): T & { expired: boolean } => ({
-    ...exclusion,
-    expired: exclusion.expiresAtMs !== null && exclusion.expiresAtMs <= clock(),
-  });
   return newApi()
     .openapi(list, async (c) => {
       const page = openPage(c.req.path, c.req.valid("query"));
-      const { items, next } = slicePage((await registry.state()).exclusions, (exclusion) => exclusion.id, page);
-      return c.json(closePage(c, page, { items: items.map(show), next }), 200);
+      const state = await registry.state();
+      const { items, next } = slicePage(state.exclusions, (rule) => rule.id, page);
+      const shown = items.map((rule) => showRule(rule, clock()));
+      return c.json(taggedList(c, state.version, closePage(c, page, { items: shown, next })), 200);
     })
     .openapi(create, async (c) => {
-      const { expiresAt, ...input } = c.req.valid("json");
-      const expiresAtMs = expiresAt === null ? null : Date.parse(expiresAt);
-      if (Number.isNaN(expiresAtMs)) throw new PortolanError("invalid", `"${expiresAt}" is not a time; write it like 2027-01-31T12:00:00Z`);
-      const written = await registry.addExclusion({ ...input, expiresAtMs });
-      return c.json(show(written.value), written.changed ? 201 : 200);
+      const { value, changed } = await writing(c, registry).addExclusion(ruleInput(c.req.valid("json")));
+      return c.json(tagged(c, value, showRule(value, clock())), changed ? 201 : 200);
+    })
+    .openapi(read, async (c) => {
+      const { id } = c.req.valid("param");
+      const { exclusions } = await registry.state();
+      const rule = found(
+        exclusions.find((candidate) => candidate.id === id),
+        "exclusion",
+        id,
+        "/v1/exclusions",
+      );
+      return c.json(tagged(c, rule, showRule(rule, clock())), 200);
+    })
+    .openapi(change, async (c) => {
+      const { value } = await writing(c, registry).changeExclusion(c.req.valid("param").id, ruleChanges(c.req.valid("json")));
+      return c.json(tagged(c, value, showRule(value, clock())), 200);
     })
     .openapi(remove, async (c) => {
       const { id } = c.req.valid("param");
-      await registry.deleteExclusion(id);
+      await writing(c, registry).deleteExclusion(id);
       return c.json({ deleted: id }, 200);
     });
 }

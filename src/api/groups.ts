@@ -2,6 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { shardPlaces } from "../core/shard.ts";
 import { allGroups } from "../registry/rules/resolve.ts";
 import type { RegistryState, ScannerGroup } from "../registry/types.ts";
+import { tagged, taggedList, writing } from "./conditional.ts";
 import { type ApiDeps, found, newApi } from "./context.ts";
 import { body, createRoute, deletedSchema, json } from "./define.ts";
 import { closePage, openPage, pageQuery, pageSchema, slicePage } from "./page.ts";
@@ -80,11 +81,11 @@ export function groupRoutes({ registry }: ApiDeps) {
       const page = openPage(c.req.path, c.req.valid("query"));
       const state = await registry.state();
       const { items, next } = slicePage(allGroups(state), ({ name }) => name, page);
-      return c.json(closePage(c, page, { items: items.map((group) => showGroup(state, group)), next }), 200);
+      return c.json(taggedList(c, state.version, closePage(c, page, { items: items.map((group) => showGroup(state, group)), next })), 200);
     })
     .openapi(create, async (c) => {
-      const written = await registry.addGroup(c.req.valid("json"));
-      return c.json(await show(written.value), written.changed ? 201 : 200);
+      const written = await writing(c, registry).addGroup(c.req.valid("json"));
+      return c.json(tagged(c, written.value, await show(written.value)), written.changed ? 201 : 200);
     })
     .openapi(read, async (c) => {
       const { name } = c.req.valid("param");
@@ -95,25 +96,25 @@ export function groupRoutes({ registry }: ApiDeps) {
         name,
         "/v1/groups",
       );
-      return c.json(showGroup(state, group), 200);
+      return c.json(tagged(c, group, showGroup(state, group)), 200);
     })
     .openapi(remove, async (c) => {
       const { name } = c.req.valid("param");
-      await registry.deleteGroup(name);
+      await writing(c, registry).deleteGroup(name);
       return c.json({ deleted: name }, 200);
     })
     .openapi(setMembers, async (c) => {
-      const written = await registry.setMembers({ group: c.req.valid("param").name, members: c.req.valid("json").members });
-      return c.json(await show(written.value), 200);
+      const written = await writing(c, registry).setMembers({ group: c.req.valid("param").name, members: c.req.valid("json").members });
+      return c.json(tagged(c, written.value, await show(written.value)), 200);
     })
     .openapi(addMember, async (c) => {
-      const written = await registry.addMember({ group: c.req.valid("param").name, member: c.req.valid("json") });
-      return c.json(await show(written.value), 200);
+      const written = await writing(c, registry).addMember({ group: c.req.valid("param").name, member: c.req.valid("json") });
+      return c.json(tagged(c, written.value, await show(written.value)), 200);
     })
     .openapi(removeMember, async (c) => {
       const { name, scanner } = c.req.valid("param");
-      const written = await registry.removeMember({ group: name, scanner });
-      return c.json(await show(written.value), 200);
+      const written = await writing(c, registry).removeMember({ group: name, scanner });
+      return c.json(tagged(c, written.value, await show(written.value)), 200);
     });
 }
 

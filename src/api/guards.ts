@@ -2,40 +2,50 @@ import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { matchedRoutes } from "hono/route";
 import { PortolanError } from "../core/errors.ts";
-import { ROLES } from "../registry/types.ts";
 import type { ApiDeps, ApiEnv } from "./context.ts";
-import { ROUTE_ROLES } from "./roles.ts";
+import { isAllowed, ROUTE_ROLES } from "./roles.ts";
+import { legacyCaller } from "./credential.ts";
+import { isUploadPath, LEGACY_ROUTES } from "./legacy-path.ts";
 
 const BODY_BYTES_MAX = 256 * 1024;
 /** Ranges come by the thousand. */
 const RANGES_BODY_BYTES_MAX = 2 * 1024 * 1024;
 const ANSWER_WITHIN_MS = 1_900;
-/** Routes that wait for the keeper (up to 5 s). */
+/** Routes that wait for the keeper (up to 5 s), and imports: all entries of a list pass its rules one by one. */
 const KEEPER_ANSWER_WITHIN_MS = 7_000;
+/** A slow line may take its time: 10 MB at 100 kB/s. */
+const UPLOAD_WITHIN_MS = 290_000;
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** Gives each request an id: the caller's own `X-Request-Id` when it is harmless, else a new one. */
 export function requestIds(): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
-    const given = c.req.header("x-request-id");
-    const id = given !== undefined && REQUEST_ID.test(given) ? given : crypto.randomUUID();
+    const id = requestIdOf(c.req.header("x-request-id"));
     c.set("requestId", id);
+    await next();
+    // Afterwards: a handler that gives a response of its own, as streams do, leaves out what was set before.
     c.header("X-Request-Id", id);
     c.header("X-Content-Type-Options", "nosniff");
-    await next();
   };
+}
+
+/** The caller's own request id when it is harmless, else a new one. */
+export function requestIdOf(given: string | null | undefined): string {
+  return typeof given === "string" && REQUEST_ID.test(given) ? given : crypto.randomUUID();
 }
 
 /** Default deny: the route has to be in the table, and the bearer token's role has to reach the one that stands there. */
 export function authorisation(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
-    const role = ROUTE_ROLES[routeKey(c)];
+    const key = routeKey(c);
+    const role = ROUTE_ROLES[key];
     if (role === "public") return next();
-    const token = await deps.registry.tokens.verify(bearer(c), deferrer(c));
+    const caller = LEGACY_ROUTES.has(key) ? await legacyCaller(c, deps, deferrer(c)) : null;
+    const token = caller ?? (await deps.registry.tokens.verify(bearer(c), deferrer(c)));
     if (token === null) {
       throw new PortolanError("unauthenticated", "this token is unknown, mistyped, expired or revoked; ask an administrator for a new one");
     }
-    if (role !== undefined && ROLES.indexOf(token.role) < ROLES.indexOf(role)) {
+    if (role !== undefined && !isAllowed(token.role, role)) {
       throw new PortolanError(
         "forbidden",
         `this needs the role ${role}, but token "${token.name}" is a ${token.role}; use a token with that role`,
@@ -56,14 +66,23 @@ export function bodyLimits(): MiddlewareHandler<ApiEnv> {
   };
   const small = bodyLimit({ maxSize: BODY_BYTES_MAX, onError: refuse });
   const large = bodyLimit({ maxSize: RANGES_BODY_BYTES_MAX, onError: refuse });
-  return (c, next) => (/^\/v1\/(range-groups|plans)(\/|$)/.test(c.req.path) ? large(c, next) : small(c, next));
+  // Uploads are counted while they are read.
+  return (c, next) =>
+    isUploadPath(c.req.path) ? next() : /^\/v1\/(range-groups|plans)(\/|$)|\/import$/.test(c.req.path) ? large(c, next) : small(c, next);
 }
 
 /** An answer in time, whatever the stores do: a clear 503 rather than a hanging caller. */
 export function deadline(): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
-    const waitsForKeeper = c.req.method === "POST" && /\/jobs$|\/(cancel|pause|resume|release|rebuild)$/.test(c.req.path);
-    const withinMs = waitsForKeeper ? KEEPER_ANSWER_WITHIN_MS : ANSWER_WITHIN_MS;
+    const waitsForKeeper =
+      c.req.path.startsWith("/v1/legacy-jobs/") ||
+      (c.req.method === "POST" && /\/(jobs|legacy-jobs|traceroute)$|\/(cancel|pause|resume|release|rebuild)$/.test(c.req.path));
+    const isUpload = isUploadPath(c.req.path) && c.req.method !== "GET";
+    const withinMs = isUpload
+      ? UPLOAD_WITHIN_MS
+      : waitsForKeeper || c.req.path.endsWith("/import")
+        ? KEEPER_ANSWER_WITHIN_MS
+        : ANSWER_WITHIN_MS;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {
       const problem = new PortolanError(
@@ -86,7 +105,8 @@ function routeKey(c: Context): string {
   return route === undefined ? "" : `${route.method} ${route.path}`;
 }
 
-function bearer(c: Context): string {
+/** The token's text that a request brings. Throws `unauthenticated` without one. */
+export function bearer(c: Context): string {
   const header = c.req.header("authorization");
   if (header === undefined) {
     throw new PortolanError(

@@ -1,10 +1,16 @@
 import { z } from "@hono/zod-openapi";
 import { PortolanError } from "../core/errors.ts";
+import type { LedgerDurability } from "../ledger/types.ts";
 import { type ApiDeps, newApi } from "./context.ts";
 import { createRoute, json } from "./define.ts";
 
 const partSchema = z.object({ ok: z.boolean(), problem: z.string().nullable() });
-const readySchema = z.object({ ready: z.boolean(), region: z.string(), registry: partSchema, ledger: partSchema });
+const ledgerSchema = partSchema.extend({
+  durability: z.enum(["strong", "weak", "unknown"]).openapi({
+    description: "strong: what is committed is on disk; weak: it may be lost with the machine; unknown: the database does not say",
+  }),
+});
+const readySchema = z.object({ ready: z.boolean(), region: z.string(), registry: partSchema, ledger: ledgerSchema });
 const TAGS = ["health"];
 
 const healthz = createRoute({
@@ -32,7 +38,13 @@ export function healthRoutes({ registry, ledger, region, version: programVersion
     .openapi(healthz, (c) => c.json({ ok: true as const }, 200))
     .openapi(readyz, async (c) => {
       // A real query each: sqld's own /health says yes even when it serves nothing.
-      const [registryPart, ledgerPart] = await Promise.all([check(() => registry.state()), check(() => ledger.frontier())]);
+      let durability: LedgerDurability = "unknown";
+      const lookAtLedger = async (): Promise<void> => {
+        await ledger.frontier();
+        durability = await ledger.durability();
+      };
+      const [registryPart, ledgerCheck] = await Promise.all([check(() => registry.state()), check(lookAtLedger)]);
+      const ledgerPart = { ...ledgerCheck, durability };
       const ready = registryPart.ok && ledgerPart.ok;
       return c.json({ ready, region, registry: registryPart, ledger: ledgerPart }, ready ? 200 : 503);
     })

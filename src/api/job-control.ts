@@ -1,9 +1,11 @@
 import { z } from "@hono/zod-openapi";
+import type { Context } from "hono";
 import { PortolanError } from "../core/errors.ts";
 import type { Job } from "../ledger/types.ts";
 import { accountingOf } from "./accounting.ts";
 import { askKeeper } from "./command.ts";
-import { type ApiDeps, found, newApi } from "./context.ts";
+import { mayTouch } from "./conditional.ts";
+import { type ApiDeps, type ApiEnv, found, newApi } from "./context.ts";
 import { body, createRoute, json } from "./define.ts";
 import { accountingSchema, idParam, jobSchema, tileParam } from "./job-schema.ts";
 
@@ -62,8 +64,9 @@ export function jobControlRoutes({ ledger, clock, region }: ApiDeps) {
     if (job.home === region) return job;
     throw new PortolanError("conflict", `this job's home is region "${job.home}", not "${region}"; ask the API of that region`);
   };
-  const control = async (id: string, by: string, kind: "pause-job" | "resume-job"): Promise<Job> => {
+  const control = async (c: Context<ApiEnv>, id: string, kind: "pause-job" | "resume-job"): Promise<Job> => {
     const job = await atHome(id);
+    mayTouch(c, { regions: [job.home], group: job.group });
     if (job.state !== "running") {
       const verb = kind === "pause-job" ? "pause" : "resume";
       throw new PortolanError(
@@ -72,12 +75,13 @@ export function jobControlRoutes({ ledger, clock, region }: ApiDeps) {
       );
     }
     // Said twice is said once.
-    if (job.paused !== (kind === "pause-job")) await ask(kind, { job: job.id, by });
+    if (job.paused !== (kind === "pause-job")) await ask(kind, { job: job.id, by: c.get("token").name });
     return find(job.id);
   };
-  const release = async (id: string, tile: number | null, by: string) => {
+  const release = async (c: Context<ApiEnv>, id: string, tile: number | null) => {
     const job = await find(id);
-    const result = z.object({ released: z.int() }).safeParse(await ask("release-tile", { job: job.id, tile, by }));
+    mayTouch(c, { regions: [job.home], group: job.group });
+    const result = z.object({ released: z.int() }).safeParse(await ask("release-tile", { job: job.id, tile, by: c.get("token").name }));
     return { job: job.id, released: result.success ? result.data.released : 1 };
   };
   return newApi()
@@ -87,15 +91,16 @@ export function jobControlRoutes({ ledger, clock, region }: ApiDeps) {
     })
     .openapi(cancel, async (c) => {
       const job = await atHome(c.req.valid("param").id);
+      mayTouch(c, { regions: [job.home], group: job.group });
       // Cancelling twice is one cancellation.
       if (job.state === "running") await ask("cancel-job", { job: job.id, reason: c.req.valid("json").reason });
       return c.json(await find(job.id), 200);
     })
-    .openapi(pause, async (c) => c.json(await control(c.req.valid("param").id, c.get("token").name, "pause-job"), 200))
-    .openapi(resume, async (c) => c.json(await control(c.req.valid("param").id, c.get("token").name, "resume-job"), 200))
-    .openapi(releaseAll, async (c) => c.json(await release(c.req.valid("param").id, null, c.get("token").name), 200))
+    .openapi(pause, async (c) => c.json(await control(c, c.req.valid("param").id, "pause-job"), 200))
+    .openapi(resume, async (c) => c.json(await control(c, c.req.valid("param").id, "resume-job"), 200))
+    .openapi(releaseAll, async (c) => c.json(await release(c, c.req.valid("param").id, null), 200))
     .openapi(releaseTile, async (c) => {
       const { id, tile } = c.req.valid("param");
-      return c.json(await release(id, tile, c.get("token").name), 200);
+      return c.json(await release(c, id, tile), 200);
     });
 }

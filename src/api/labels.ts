@@ -1,3 +1,4 @@
+import { longestPauseS } from "../registry/cron.ts";
 import type { Labels } from "../ledger/labels.ts";
 import type { LedgerReader, Service } from "../ledger/types.ts";
 import type { RegistryState } from "../registry/types.ts";
@@ -31,8 +32,9 @@ function labelled(service: Service, labels: Labels | undefined): LabelledService
 }
 
 /** Those that run by themselves. A job that was planned in time may take as long as its deadline, but no longer than an interval. */
-function plansThatRepeat(plans: RegistryState["plans"]): { id: string; intervalMs: number }[] {
-  return plans.flatMap(({ id, enabled, intervalS, deadlineS }) =>
-    enabled && intervalS !== null ? [{ id, intervalMs: (intervalS + Math.min(deadlineS, intervalS)) * 1_000 }] : [],
-  );
+export function plansThatRepeat(plans: RegistryState["plans"]): { id: string; intervalMs: number }[] {
+  return plans.flatMap((plan) => {
+    const pauseS = plan.enabled ? longestPauseS(plan) : null;
+    return pauseS === null ? [] : [{ id: plan.id, intervalMs: (pauseS + Math.min(plan.deadlineS, pauseS)) * 1_000 }];
+  });
 }

@@ -38,7 +38,7 @@ export type PageRequest = { readonly limit: number; readonly after: string | und
 type Query = { readonly limit?: number | undefined; readonly cursor?: string | undefined };
 
 /** Opens the cursor of a request. Throws `invalid` when it was damaged or belongs to another filter. */
-export function openPage(path: string, query: Query): PageRequest {
+export function openPage(path: string, query: Query & Readonly<Record<string, unknown>>): PageRequest {
   const { limit, cursor, ...filter } = query;
   const filterHash = hashText(JSON.stringify([path, Object.entries(filter).toSorted(([a], [b]) => compare(a, b))]));
   const request = { limit: limit ?? PAGE_LIMIT_DEFAULT, filterHash };

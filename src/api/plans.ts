@@ -5,9 +5,11 @@ import type { PlanChanges } from "../registry/rules/plans.ts";
 import { resolvePlan } from "../registry/rules/resolve.ts";
 import type { Plan, RegistryState } from "../registry/types.ts";
 import { askKeeper } from "./command.ts";
+import { mayTouch, tagged, taggedList, writing } from "./conditional.ts";
 import { type ApiDeps, found, newApi } from "./context.ts";
 import { body, createRoute, deletedSchema, json } from "./define.ts";
 import { durationSchema, parseDuration } from "./duration.ts";
+import { canariesSchema, groupNames, pairsMaxSchema, planInputOf, planInputSchema } from "./plan-input.ts";
 import { closePage, openPage, pageQuery, pageSchema, slicePage } from "./page.ts";
 
 const planSchema = z
@@ -24,10 +26,14 @@ const planSchema = z
     group: z.string(),
     engine: z.enum(["auto", "masscan", "connect"]),
     intervalS: z.int().nullable().openapi({ description: "null: only on request" }),
+    cron: z.string().nullable().openapi({ description: "five fields, instead of an interval" }),
+    timeZone: z.string().openapi({ description: "in which the cron pattern is read" }),
     deadlineS: z.int(),
     closeAfter: z.int(),
     confirm: z.boolean(),
     home: z.string(),
+    homes: z.array(z.string()).readonly().openapi({ description: "regions that plan, in order: each when those before it are silent" }),
+    takeoverAfterS: z.int().openapi({ description: "how long nothing may come from a home before the next one plans" }),
     pairsMax: z.int().nullable(),
     canaries: z.array(z.object({ address: z.string(), port: z.int() })).readonly(),
     ownGroup: z.string().nullable().openapi({ description: "range group that was made with the plan and goes with it" }),
@@ -37,48 +43,28 @@ const planSchema = z
     problem: z.string().nullable().openapi({ description: "why no job could be planned now" }),
   })
   .openapi("Plan");
-const groupNames = z.array(z.string().max(100)).max(100);
-const pairsMax = z.int().positive().max(1_000_000_000_000);
-const canaries = z.array(z.strictObject({ address: z.string().max(45), port: z.int().min(1).max(65_535) })).max(16);
-const inputSchema = z
-  .strictObject({
-    name: z.string().max(100),
-    ranges: z.array(z.string().min(1).max(100)).max(10_000).default([]).openapi({ description: "shorthand: a range group of its own" }),
-    include: groupNames.default([]),
-    exclude: groupNames.default([]),
-    ports: z.string().min(1).max(20_000).openapi({ example: "22,80-90,443,U:53" }),
-    rateLimitPps: z.int().optional(),
-    retries: z.int().min(0).max(10).optional(),
-    group: z.string().max(100).optional().openapi({ description: "default @all" }),
-    engine: z.enum(["auto", "masscan", "connect"]).optional(),
-    every: durationSchema.nullable().default(null).openapi({ description: "null: only on request" }),
-    deadline: durationSchema.nullable().default(null),
-    closeAfter: z.int().min(1).max(10).optional().openapi({ description: "default 2" }),
-    confirm: z.boolean().optional().openapi({ description: "default true: closing also needs a probe that confirms it" }),
-    home: z.string().max(100).optional().openapi({ description: "default: the first region" }),
-    pairsMax: pairsMax.nullable().default(null),
-    canaries: canaries.default([]),
-    enabled: z.boolean().optional(),
-  })
-  .openapi("PlanInput");
 /** What is left out stays; null takes the default (`every`: only on request). */
 const changesSchema = z
   .strictObject({
     include: groupNames.optional(),
     exclude: groupNames.optional(),
-    ports: inputSchema.shape.ports.optional(),
-    rateLimitPps: inputSchema.shape.rateLimitPps,
-    retries: inputSchema.shape.retries,
-    group: inputSchema.shape.group,
-    engine: inputSchema.shape.engine,
-    every: durationSchema.nullable().optional().openapi({ description: "null: only on request" }),
+    ports: planInputSchema.shape.ports.optional(),
+    rateLimitPps: planInputSchema.shape.rateLimitPps,
+    retries: planInputSchema.shape.retries,
+    group: planInputSchema.shape.group,
+    engine: planInputSchema.shape.engine,
+    every: durationSchema.nullable().optional().openapi({ description: "replaces cron; null: only on request" }),
+    cron: z.string().min(1).max(200).nullable().optional().openapi({ description: "replaces every" }),
+    timeZone: planInputSchema.shape.timeZone,
     deadline: durationSchema.nullable().optional().openapi({ description: "null: as long as jobs of this size need" }),
-    closeAfter: inputSchema.shape.closeAfter,
-    confirm: inputSchema.shape.confirm,
-    home: inputSchema.shape.home,
-    pairsMax: pairsMax.nullable().optional(),
-    canaries: canaries.optional().openapi({ description: "replaces all of them" }),
-    enabled: inputSchema.shape.enabled,
+    closeAfter: planInputSchema.shape.closeAfter,
+    confirm: planInputSchema.shape.confirm,
+    home: planInputSchema.shape.home,
+    homes: planInputSchema.shape.homes,
+    takeoverAfter: planInputSchema.shape.takeoverAfter,
+    pairsMax: pairsMaxSchema.nullable().optional(),
+    canaries: canariesSchema.optional().openapi({ description: "replaces all of them" }),
+    enabled: planInputSchema.shape.enabled,
   })
   .openapi("PlanChanges");
 const nameParam = { params: z.object({ name: z.string().max(100) }) };
@@ -95,7 +81,7 @@ const create = createRoute({
   method: "post",
   path: "/v1/plans",
   tags: TAGS,
-  request: body(inputSchema),
+  request: body(planInputSchema),
   responses: { 200: json(planSchema, "It was there already, with the same settings"), 201: json(planSchema, "Created") },
 });
 const read = createRoute({
@@ -111,7 +97,10 @@ const change = createRoute({
   tags: TAGS,
   request: { ...nameParam, ...body(changesSchema) },
   responses: {
-    200: json(planSchema, "The plan as it is now; its revision has counted up if anything changed. Running jobs keep what they began with"),
+    200: json(
+      planSchema,
+      "The plan as it is now; its revision has counted up if anything changed. Running jobs keep what they began with, but stop probing what is excluded by now",
+    ),
   },
 });
 const remove = createRoute({
@@ -146,38 +135,33 @@ export function planRoutes({ registry, ledger, clock, region }: ApiDeps) {
       const page = openPage(c.req.path, c.req.valid("query"));
       const state = await registry.state();
       const { items, next } = slicePage(state.plans, ({ name }) => name, page);
-      return c.json(closePage(c, page, { items: items.map((plan) => showPlan(state, plan, clock())), next }), 200);
+      return c.json(
+        taggedList(c, state.version, closePage(c, page, { items: items.map((plan) => showPlan(state, plan, clock())), next })),
+        200,
+      );
     })
     .openapi(create, async (c) => {
-      const { every, deadline, ...input } = c.req.valid("json");
-      const written = await registry.addPlan({
-        ...input,
-        rateLimitPps: input.rateLimitPps ?? null,
-        retries: input.retries ?? null,
-        group: input.group ?? null,
-        engine: input.engine ?? null,
-        closeAfter: input.closeAfter ?? null,
-        confirm: input.confirm ?? null,
-        home: input.home ?? null,
-        enabled: input.enabled ?? null,
-        intervalS: every === null ? null : parseDuration(every),
-        deadlineS: deadline === null ? null : parseDuration(deadline),
-      });
-      return c.json(await show(written.value), written.changed ? 201 : 200);
+      const written = await writing(c, registry).addPlan(planInputOf(c.req.valid("json")));
+      return c.json(tagged(c, written.value, await show(written.value)), written.changed ? 201 : 200);
     })
-    .openapi(read, async (c) => c.json(await show(await find(c.req.valid("param").name)), 200))
+    .openapi(read, async (c) => {
+      const plan = await find(c.req.valid("param").name);
+      return c.json(tagged(c, plan, await show(plan)), 200);
+    })
     .openapi(change, async (c) => {
-      const written = await registry.changePlan(c.req.valid("param").name, changesOf(c.req.valid("json")));
-      return c.json(await show(written.value), 200);
+      const written = await writing(c, registry).changePlan(c.req.valid("param").name, changesOf(c.req.valid("json")));
+      return c.json(tagged(c, written.value, await show(written.value)), 200);
     })
     .openapi(remove, async (c) => {
       const { name } = c.req.valid("param");
-      await registry.deletePlan(name);
+      await writing(c, registry).deletePlan(name);
       return c.json({ deleted: name }, 200);
     })
     .openapi(start, async (c) => {
       const plan = await find(c.req.valid("param").name);
-      if (plan.home !== region) {
+      mayTouch(c, { regions: plan.homes, group: plan.group });
+      // Which of its homes has the turn is known to their keepers.
+      if (!plan.homes.includes(region)) {
         throw new PortolanError(
           "conflict",
           `the jobs of plan "${plan.name}" are planned in region "${plan.home}", not in "${region}"; ask the API of that region`,
@@ -190,10 +174,11 @@ export function planRoutes({ registry, ledger, clock, region }: ApiDeps) {
     });
 }
 
-function changesOf({ every, deadline, ...rest }: z.infer<typeof changesSchema>): PlanChanges {
+function changesOf({ every, deadline, takeoverAfter, ...rest }: z.infer<typeof changesSchema>): PlanChanges {
   const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)) as PlanChanges;
   return {
     ...given,
+    ...(takeoverAfter === undefined ? {} : { takeoverAfterS: parseDuration(takeoverAfter) }),
     ...(every === undefined ? {} : { intervalS: every === null ? null : parseDuration(every) }),
     ...(deadline === undefined ? {} : { deadlineS: deadline === null ? null : parseDuration(deadline) }),
   };

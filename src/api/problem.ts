@@ -26,6 +26,10 @@ const KINDS: Readonly<Record<ErrorCode, Kind>> = {
   forbidden: { status: 403, title: "This token may not do that" },
   "not-found": { status: 404, title: "There is no such thing" },
   conflict: { status: 409, title: "This conflicts with what is there" },
+  "precondition-required": { status: 428, title: "Say which version you mean" },
+  stale: { status: 412, title: "It was changed meanwhile" },
+  mismatch: { status: 422, title: "This key belongs to another request" },
+  "rate-limited": { status: 429, title: "Too many requests" },
   "too-large": { status: 413, title: "The request is too large" },
   unavailable: { status: 503, title: "A part that is needed does not answer" },
   internal: { status: 500, title: "A bug" },
@@ -52,10 +56,18 @@ export class InvalidRequest extends PortolanError {
   }
 }
 
+/** A body of a kind that the route does not take: 415. */
+export class UnsupportedType extends PortolanError {
+  constructor(message: string) {
+    super("invalid", message);
+    this.name = "UnsupportedType";
+  }
+}
+
 /** Answers with the problem that `error` is; whatever is not known here is a bug and shows none of its inside. */
 export function problemResponse(c: Context, error: unknown, requestId: string): Response {
   const known = toPortolanError(error);
-  const kind = KINDS[known.code];
+  const kind = known instanceof UnsupportedType ? { ...KINDS.invalid, status: 415 as const } : KINDS[known.code];
   const problem: Problem = {
     type: `urn:portolan:problem:${known.code}`,
     title: kind.title,

@@ -4,6 +4,7 @@ import { countAddresses, parseRange } from "../core/range.ts";
 import { allRangeGroups, rangesOfGroup } from "../registry/rules/resolve.ts";
 import { plansWithRangeGroup } from "../registry/rules/change.ts";
 import type { RangeGroup, RegistryState } from "../registry/types.ts";
+import { tagged, taggedList, writing } from "./conditional.ts";
 import { type ApiDeps, found, newApi } from "./context.ts";
 import { body, createRoute, deletedSchema, json } from "./define.ts";
 import { closePage, openPage, pageQuery, pageSchema, slicePage } from "./page.ts";
@@ -12,6 +13,7 @@ const summarySchema = z
   .object({
     name: z.string(),
     builtIn: z.boolean(),
+    allowSpecialPurpose: z.boolean().openapi({ description: "plans may scan what it holds of private and other special-purpose blocks" }),
     ranges: z.int().openapi({ description: "how many ranges it holds" }),
     addresses: z.string().openapi({ description: "how many addresses, in decimal: more than a number can hold with IPv6" }),
     plans: z.array(z.string()).readonly().openapi({ description: "plans that use it" }),
@@ -33,7 +35,13 @@ const create = createRoute({
   method: "post",
   path: "/v1/range-groups",
   tags: TAGS,
-  request: body(z.strictObject({ name: z.string().max(100), ranges: z.array(z.string().min(1).max(100)).max(10_000).default([]) })),
+  request: body(
+    z.strictObject({
+      name: z.string().max(100),
+      ranges: z.array(z.string().min(1).max(100)).max(10_000).default([]),
+      allowSpecialPurpose: z.boolean().optional(),
+    }),
+  ),
   responses: { 200: json(summarySchema, "It was there already, with the same ranges"), 201: json(summarySchema, "Created") },
 });
 const read = createRoute({
@@ -64,6 +72,13 @@ const addRanges = createRoute({
   request: { ...nameParam, ...body(rangesBody) },
   responses: { 200: json(summarySchema, "The group holds these ranges now; an overlap refuses all of them") },
 });
+const setRanges = createRoute({
+  method: "put",
+  path: "/v1/range-groups/{name}/ranges",
+  tags: TAGS,
+  request: { ...nameParam, ...body(z.strictObject({ ranges: z.array(z.string().min(1).max(100)).max(50_000) })) },
+  responses: { 200: json(summarySchema, "The group holds exactly these ranges now") },
+});
 const removeRanges = createRoute({
   method: "delete",
   path: "/v1/range-groups/{name}/ranges",
@@ -82,19 +97,20 @@ export function rangeRoutes({ registry }: ApiDeps) {
       const page = openPage(c.req.path, c.req.valid("query"));
       const state = await registry.state();
       const { items, next } = slicePage(allRangeGroups(state), (group) => group.name, page);
-      return c.json(closePage(c, page, { items: items.map((group) => summarise(state, group)), next }), 200);
+      return c.json(taggedList(c, state.version, closePage(c, page, { items: items.map((group) => summarise(state, group)), next })), 200);
     })
     .openapi(create, async (c) => {
-      const written = await registry.addRangeGroup(c.req.valid("json"));
-      return c.json(summarise(await registry.state(), written.value), written.changed ? 201 : 200);
+      const written = await writing(c, registry).addRangeGroup(c.req.valid("json"));
+      return c.json(tagged(c, written.value, summarise(await registry.state(), written.value)), written.changed ? 201 : 200);
     })
     .openapi(read, async (c) => {
       const state = await registry.state();
-      return c.json(summarise(state, findGroup(state, c.req.valid("param").name)), 200);
+      const group = findGroup(state, c.req.valid("param").name);
+      return c.json(tagged(c, group, summarise(state, group)), 200);
     })
     .openapi(remove, async (c) => {
       const { name } = c.req.valid("param");
-      await registry.deleteRangeGroup(name);
+      await writing(c, registry).deleteRangeGroup(name);
       return c.json({ deleted: name }, 200);
     })
     .openapi(listRanges, async (c) => {
@@ -108,16 +124,20 @@ export function rangeRoutes({ registry }: ApiDeps) {
       return c.json(closePage(c, page, { items: items.map((entry) => ({ range: entry.canonical, text: entry.text })), next }), 200);
     })
     .openapi(addRanges, async (c) => {
-      const written = await registry.addRanges({ group: c.req.valid("param").name, ranges: c.req.valid("json").ranges });
-      return c.json(summarise(await registry.state(), written.value), 200);
+      const written = await writing(c, registry).addRanges({ group: c.req.valid("param").name, ranges: c.req.valid("json").ranges });
+      return c.json(tagged(c, written.value, summarise(await registry.state(), written.value)), 200);
+    })
+    .openapi(setRanges, async (c) => {
+      const written = await writing(c, registry).setRanges({ group: c.req.valid("param").name, ranges: c.req.valid("json").ranges });
+      return c.json(tagged(c, written.value, summarise(await registry.state(), written.value)), 200);
     })
     .openapi(removeRanges, async (c) => {
       const { range } = c.req.valid("query");
-      const written = await registry.removeRanges({
+      const written = await writing(c, registry).removeRanges({
         group: c.req.valid("param").name,
         ranges: typeof range === "string" ? [range] : range,
       });
-      return c.json(summarise(await registry.state(), written.value), 200);
+      return c.json(tagged(c, written.value, summarise(await registry.state(), written.value)), 200);
     });
 }
 
@@ -145,6 +165,7 @@ function summarise(state: RegistryState, group: RangeGroup): z.infer<typeof summ
   return {
     name: group.name,
     builtIn: group.builtIn,
+    allowSpecialPurpose: group.builtIn || group.allowSpecialPurpose === true,
     ranges: group.ranges.length,
     addresses: countAddresses(ranges).toString(),
     plans: plansWithRangeGroup(state, group.name).map((plan) => plan.name),

@@ -1,6 +1,8 @@
 import { z } from "@hono/zod-openapi";
 import type { ScannerLive } from "../ledger/types.ts";
-import { type ApiDeps, newApi } from "./context.ts";
+import type { Scanner } from "../registry/types.ts";
+import { tagged, taggedList, writing } from "./conditional.ts";
+import { type ApiDeps, found, newApi } from "./context.ts";
 import { body, createRoute, deletedSchema, json } from "./define.ts";
 import { closePage, openPage, pageQuery, pageSchema, slicePage } from "./page.ts";
 
@@ -14,6 +16,12 @@ const scannerSchema = z
     addresses: z.array(z.string()).readonly(),
     publicKey: z.string(),
     enabled: z.boolean(),
+    mayProbe: z
+      .array(z.string())
+      .readonly()
+      .nullable()
+      .openapi({ description: "range groups outside of which it probes nothing; null: no such bound" }),
+    mayNotProbe: z.array(z.string()).readonly().openapi({ description: "range groups of which it probes nothing" }),
     createdAtMs: z.int(),
     live: z
       .object({
@@ -29,23 +37,18 @@ const scannerSchema = z
       .openapi({ description: "its last heartbeat in this region; null when there was none" }),
   })
   .openapi("Scanner");
-const regionSchema = z.object({ name: z.string(), createdAtMs: z.int(), scanners: z.int(), answering: z.boolean() }).openapi("Region");
 const TAGS = ["scanners"];
 
-const listRegions = createRoute({
-  method: "get",
-  path: "/v1/regions",
-  tags: TAGS,
-  request: { query: z.strictObject(pageQuery) },
-  responses: { 200: json(pageSchema(regionSchema), "Regions by name; `answering` is the one that gave this answer") },
-});
-const createRegion = createRoute({
-  method: "post",
-  path: "/v1/regions",
-  tags: TAGS,
-  request: body(z.strictObject({ name: z.string().max(100) })),
-  responses: { 200: json(regionSchema, "It was there already"), 201: json(regionSchema, "Created") },
-});
+const groupNames = z.array(z.string().max(100)).max(100);
+const facts = {
+  addresses: z.array(z.string().min(1).max(60)).min(1).max(16),
+  publicKey: z.string().max(100),
+  enabled: z.boolean().optional(),
+  mayProbe: groupNames.nullable().optional(),
+  mayNotProbe: groupNames.optional(),
+};
+const nameParam = { params: z.object({ name: z.string().max(100) }) };
+
 const list = createRoute({
   method: "get",
   path: "/v1/scanners",
@@ -61,61 +64,84 @@ const create = createRoute({
     z.strictObject({
       name: z.string().max(100),
       region: z.string().max(100),
-      addresses: z.array(z.string().min(1).max(60)).min(1).max(16),
-      publicKey: z.string().max(100),
+      ...facts,
     }),
   ),
   responses: { 200: json(scannerSchema, "It was there already"), 201: json(scannerSchema, "Registered") },
+});
+const read = createRoute({
+  method: "get",
+  path: "/v1/scanners/{name}",
+  tags: TAGS,
+  request: nameParam,
+  responses: { 200: json(scannerSchema, "One scanner, with its last heartbeat") },
+});
+const change = createRoute({
+  method: "patch",
+  path: "/v1/scanners/{name}",
+  tags: TAGS,
+  request: {
+    ...nameParam,
+    ...body(z.strictObject({ ...facts, addresses: facts.addresses.optional(), publicKey: facts.publicKey.optional() })),
+  },
+  responses: { 200: json(scannerSchema, "The scanner as it is now. Running jobs keep what they began with; it keeps its name and region") },
 });
 const remove = createRoute({
   method: "delete",
   path: "/v1/scanners/{name}",
   tags: TAGS,
-  request: { params: z.object({ name: z.string().max(100) }) },
+  request: nameParam,
   responses: { 200: json(deletedSchema, "Deleted; it gets no further work") },
 });
 
-/** Regions and scanners. */
-export function scannerRoutes({ registry, ledger, clock, region }: ApiDeps) {
+/** Scanners. */
+export function scannerRoutes({ registry, ledger, clock }: ApiDeps) {
+  const show = async (scanners: readonly Scanner[]): Promise<z.infer<typeof scannerSchema>[]> => {
+    const live = await ledger.scanners();
+    const nowMs = clock();
+    const beatOf = (name: string): ScannerLive | undefined => live.find((beat) => beat.scanner === name);
+    return scanners.map((scanner) => ({ ...scanner, live: showLive(beatOf(scanner.name), nowMs) }));
+  };
   return newApi()
-    .openapi(listRegions, async (c) => {
-      const page = openPage(c.req.path, c.req.valid("query"));
-      const { regions, scanners } = await registry.state();
-      const { items, next } = slicePage(regions, ({ name }) => name, page);
-      const rows = items.map((item) => ({
-        ...item,
-        scanners: scanners.filter((scanner) => scanner.region === item.name).length,
-        answering: item.name === region,
-      }));
-      return c.json(closePage(c, page, { items: rows, next }), 200);
-    })
-    .openapi(createRegion, async (c) => {
-      const written = await registry.addRegion(c.req.valid("json").name);
-      return c.json({ ...written.value, scanners: 0, answering: written.value.name === region }, written.changed ? 201 : 200);
-    })
     .openapi(list, async (c) => {
       const page = openPage(c.req.path, c.req.valid("query"));
-      const [state, live] = await Promise.all([registry.state(), ledger.scanners()]);
+      const state = await registry.state();
       const { items, next } = slicePage(state.scanners, ({ name }) => name, page);
-      const nowMs = clock();
-      const rows = items.map((scanner) => ({
-        ...scanner,
-        live: showLive(
-          live.find((beat) => beat.scanner === scanner.name),
-          nowMs,
-        ),
-      }));
-      return c.json(closePage(c, page, { items: rows, next }), 200);
+      return c.json(taggedList(c, state.version, closePage(c, page, { items: await show(items), next })), 200);
     })
     .openapi(create, async (c) => {
-      const written = await registry.addScanner(c.req.valid("json"));
-      return c.json({ ...written.value, live: null }, written.changed ? 201 : 200);
+      const { value, changed } = await writing(c, registry).addScanner(given(c.req.valid("json")));
+      return c.json(tagged(c, value, { ...value, live: null }), changed ? 201 : 200);
+    })
+    .openapi(read, async (c) => {
+      const { name } = c.req.valid("param");
+      const { scanners } = await registry.state();
+      const scanner = found(
+        scanners.find((candidate) => candidate.name === name),
+        "scanner",
+        name,
+        "/v1/scanners",
+      );
+      const [shown] = await show([scanner]);
+      return c.json(tagged(c, scanner, shown ?? { ...scanner, live: null }), 200);
+    })
+    .openapi(change, async (c) => {
+      const { value } = await writing(c, registry).changeScanner(c.req.valid("param").name, given(c.req.valid("json")));
+      const [shown] = await show([value]);
+      return c.json(tagged(c, value, shown ?? { ...value, live: null }), 200);
     })
     .openapi(remove, async (c) => {
       const { name } = c.req.valid("param");
-      await registry.deleteScanner(name);
+      await writing(c, registry).deleteScanner(name);
       return c.json({ deleted: name }, 200);
     });
+}
+
+type Given<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+
+/** What was not sent is left out. */
+function given<T extends object>(sent: T): Given<T> {
+  return Object.fromEntries(Object.entries(sent).filter(([, value]) => value !== undefined)) as Given<T>;
 }
 
 function showLive(beat: ScannerLive | undefined, nowMs: number): z.infer<typeof scannerSchema>["live"] {

@@ -1,7 +1,8 @@
 import type { Context } from "hono";
 import { PortolanError, type ErrorCode } from "../core/errors.ts";
+import { VERSION_HEADER } from "../api/registry-version.ts";
 import { paths } from "./paths.ts";
-import { isSameOrigin, sessionToken, setPageHeaders } from "./security.ts";
+import { isSameOrigin, rememberVersion, sessionToken, setPageHeaders } from "./security.ts";
 
 /** Asks the API of this process: its table of roles and its rules hold for forms too. */
 export type CallApi = (request: Request) => Response | Promise<Response>;
@@ -24,7 +25,22 @@ export async function postToApi(
   if (!response.ok) throw await refusalOf(response);
   await response.body?.cancel();
   setPageHeaders(c);
+  const version = response.headers.get(VERSION_HEADER);
+  if (version !== null) rememberVersion(c, version);
   return c.redirect(options.back, 303);
+}
+
+/** A file of the API for who is signed in, passed on as it comes. Throws the API's refusal. */
+export async function exportFile(c: Context, callApi: CallApi, path: string): Promise<Response> {
+  const url = new URL(path, c.req.url);
+  url.search = new URL(c.req.url).search;
+  const response = await callApi(
+    new Request(url, { headers: { authorization: `Bearer ${sessionToken(c) ?? ""}` }, signal: c.req.raw.signal }),
+  );
+  if (!response.ok) throw await refusalOf(response);
+  setPageHeaders(c);
+  for (const name of ["content-type", "content-disposition"]) c.header(name, response.headers.get(name) ?? "");
+  return new Response(response.body, { headers: c.res.headers });
 }
 
 async function refusalOf(response: Response): Promise<PortolanError> {

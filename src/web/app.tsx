@@ -3,26 +3,32 @@ import { Hono, type Context, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { formatAddress, parseAddress } from "../core/address.ts";
-import { PortolanError, type ErrorCode } from "../core/errors.ts";
+import { PortolanError } from "../core/errors.ts";
 import { accountingOf } from "../api/accounting.ts";
 import { withLabels } from "../api/labels.ts";
-import { type CallApi, postToApi } from "./actions.ts";
+import { showRegion } from "../api/regions.ts";
+import { namedVersion } from "../api/registry-version.ts";
+import { searchContext } from "../api/search.ts";
+import { type CallApi, exportFile, postToApi } from "./actions.ts";
 import { parseChangesFilter } from "./changes-filter.ts";
-import { hasProblems, parseServicesFilter } from "./filters.ts";
+import { docsPage } from "./docs.tsx";
+import { parseServicesFilter } from "./filters.ts";
 import { readLanes } from "./lanes.ts";
 import type { Frame } from "./layout.tsx";
-import { countHidden, listServices } from "./listing.ts";
+import { readListing } from "./listing.ts";
 import { ChangesPage } from "./pages/changes.tsx";
 import { byState, HostPage } from "./pages/host.tsx";
 import { JobPage } from "./pages/job.tsx";
 import { JobsPage } from "./pages/jobs.tsx";
 import { LoginPage } from "./pages/login.tsx";
+import { RegionsPage } from "./pages/regions.tsx";
 import { ProblemPage } from "./pages/problem.tsx";
 import { ServicesPage } from "./pages/services.tsx";
 import { WhyPage } from "./pages/why.tsx";
 import { paths, safeNext } from "./paths.ts";
 import { readPlans, readScannersSeen, readSurroundings, type WebLedger, type WebRegistry } from "./readers.ts";
-import { endSession, isSameOrigin, sessionToken, setPageHeaders, startSession } from "./security.ts";
+import { STATUS } from "./status.ts";
+import { endSession, isSameOrigin, registryVersion, sessionToken, setPageHeaders, startSession } from "./security.ts";
 
 export type WebDeps = {
   readonly ledger: WebLedger;
@@ -39,22 +45,10 @@ export type WebDeps = {
   readonly onBug?: (error: unknown) => void;
 };
 
-const FREQUENT_PORTS = 10;
 const JOBS_PER_PAGE = 50;
 const CHANGES_PER_PAGE = 50;
 const SHARDS_PER_PAGE = 100;
 const LOGIN_BYTES_MAX = 8_192;
-
-const STATUS: Readonly<Record<ErrorCode, ContentfulStatusCode>> = {
-  invalid: 400,
-  unauthenticated: 401,
-  forbidden: 403,
-  "not-found": 404,
-  conflict: 409,
-  "too-large": 413,
-  unavailable: 503,
-  internal: 500,
-};
 
 /**
  * The pages, to be mounted at `/`. It answers only its own paths; for others see `notFoundPage`.
@@ -66,13 +60,16 @@ export function createWeb(deps: WebDeps): Hono {
   const signedIn = requireSession(deps);
   web.onError((error, c) => problemPage(c, deps, error));
   web.get(paths.services(), signedIn, (c) => servicesPage(c, deps));
+  web.get("/export/:file{services\\.[a-z.]+}", signedIn, (c) => exportFile(c, deps.callApi, `/v1/${c.req.param("file")}`));
   web.get("/hosts/:address", signedIn, (c) => hostPage(c, deps));
   web.get("/hosts/:address/:port/:protocol", signedIn, (c) => whyPage(c, deps));
   web.get(paths.changes(), signedIn, (c) => changesPage(c, deps));
   web.get(paths.jobs(), signedIn, (c) => jobsPage(c, deps));
   web.get("/jobs/:id", signedIn, (c) => jobPage(c, deps));
+  web.get(paths.regions(), signedIn, (c) => regionsPage(c, deps));
   web.post("/jobs/:id/:action{pause|resume}", (c) => jobAction(c, deps, c.req.param("action")));
   web.post("/jobs/:id/tiles/:tile{[0-9]+}/release", (c) => jobAction(c, deps, `tiles/${c.req.param("tile")}/release`));
+  web.get(`${paths.docs()}/:tag?`, (c) => docsPage(c, { callApi: deps.callApi, frame: frameOf(c, deps) }));
   web.get(paths.login(), (c) => loginPage(c, deps, { next: c.req.query("next"), problem: null, status: 200 }));
   web.post(paths.login(), bodyLimit({ maxSize: LOGIN_BYTES_MAX, onError: tooLarge }), (c) => signIn(c, deps));
   web.post(paths.logout(), (c) => signOut(c));
@@ -91,7 +88,11 @@ function frameOf(c: Context, deps: WebDeps): Frame {
 function requireSession(deps: WebDeps): MiddlewareHandler {
   return async (c, next) => {
     const token = sessionToken(c);
-    if (token !== null && (await deps.authenticate(token))) return next();
+    if (token !== null && (await deps.authenticate(token))) {
+      const named = namedVersion(registryVersion(c));
+      if (named !== null) await deps.registry.seen?.(named);
+      return next();
+    }
     const here = new URL(c.req.url);
     setPageHeaders(c);
     return c.redirect(paths.login(`${here.pathname}${here.search}`), 303);
@@ -99,24 +100,20 @@ function requireSession(deps: WebDeps): MiddlewareHandler {
 }
 
 async function servicesPage(c: Context, deps: WebDeps): Promise<Response> {
-  const filter = parseServicesFilter(c.req.query());
-  const wrong = hasProblems(filter);
+  const { ledger, registry, now } = deps;
   const frame = frameOf(c, deps);
-  const { ledger } = deps;
-  const [rows, hidden, knownGood, counts, ports, latest, surroundings, plans] = await Promise.all([
-    wrong ? null : listServices(ledger, filter),
-    wrong ? 0 : countHidden(ledger, filter),
-    ledger.countKnown({}),
-    deps.ledger.counts(),
-    deps.ledger.portCounts(FREQUENT_PORTS),
-    deps.ledger.listJobs({ limit: 1 }),
-    readSurroundings({ ledger: deps.ledger, registry: deps.registry, nowMs: frame.nowMs }),
-    readPlans(deps.registry),
+  const typed = parseServicesFilter(c.req.query());
+  const [{ listing, problem }, { hiddenKnownGood }, counts, latest, surroundings] = await Promise.all([
+    readListing({ ledger, registry, now }, typed),
+    ledger.searchCounts(await searchContext({ terms: [] }, registry, frame.nowMs)),
+    ledger.counts(),
+    ledger.listJobs({ limit: 1 }),
+    readSurroundings({ ledger, registry, nowMs: frame.nowMs }),
   ]);
-  const page = rows === null ? null : { ...rows, items: await withLabels({ ledger, plans, nowMs: frame.nowMs }, rows.items) };
+  const filter = { ...typed, problem };
   setPageHeaders(c);
-  const props = { frame, filter, page, hidden, knownGood, counts, ports, jobs: latest.items, surroundings };
-  return c.html(<ServicesPage {...props} />, wrong ? 400 : 200);
+  const props = { frame, filter, listing, knownGood: hiddenKnownGood.count, counts, jobs: latest.items, surroundings };
+  return c.html(<ServicesPage {...props} />, problem === null ? 200 : 400);
 }
 
 async function hostPage(c: Context, deps: WebDeps): Promise<Response> {
@@ -126,12 +123,14 @@ async function hostPage(c: Context, deps: WebDeps): Promise<Response> {
   const { ledger } = deps;
   const frame = frameOf(c, deps);
   const [found, plans] = await Promise.all([ledger.host(address), readPlans(deps.registry)]);
-  const [services, history] = await Promise.all([
-    withLabels({ ledger, plans, nowMs: frame.nowMs }, found.toSorted(byState)),
-    readLanes(ledger, found.toSorted(byState)),
+  const sorted = found.toSorted(byState);
+  const [services, vantages, history] = await Promise.all([
+    withLabels({ ledger, plans, nowMs: frame.nowMs }, sorted),
+    ledger.vantages(sorted),
+    readLanes(ledger, sorted),
   ]);
   setPageHeaders(c);
-  return c.html(<HostPage frame={frame} address={address} services={services} history={history} />);
+  return c.html(<HostPage frame={frame} address={address} services={services} vantages={vantages} history={history} />);
 }
 
 async function whyPage(c: Context, deps: WebDeps): Promise<Response> {
@@ -141,13 +140,14 @@ async function whyPage(c: Context, deps: WebDeps): Promise<Response> {
   if (port > 65_535 || (protocol !== "tcp" && protocol !== "udp" && protocol !== "sctp"))
     throw new PortolanError("not-found", "This is no port: a path here ends like /443/tcp or /53/udp.");
   if (address !== text) return c.redirect(paths.why({ address, port, protocol }), 302);
-  const certificate = await deps.ledger.why({ address, port, protocol });
+  const service = { address, port, protocol } as const;
+  const [certificate, [vantages = []]] = await Promise.all([deps.ledger.why(service), deps.ledger.vantages([service])]);
   if (certificate === null)
     throw new PortolanError("not-found", `Nobody ever saw ${port}/${protocol} open at ${address}, so there is no verdict to explain.`);
   const frame = frameOf(c, deps);
   const scanners = certificate.verdict === "missing" ? await readScannersSeen({ ...deps, nowMs: frame.nowMs }) : [];
   setPageHeaders(c);
-  return c.html(<WhyPage frame={frame} certificate={certificate} scanners={scanners} />);
+  return c.html(<WhyPage frame={frame} certificate={certificate} vantages={vantages} scanners={scanners} />);
 }
 
 async function changesPage(c: Context, deps: WebDeps): Promise<Response> {
@@ -159,6 +159,14 @@ async function changesPage(c: Context, deps: WebDeps): Promise<Response> {
   });
   setPageHeaders(c);
   return c.html(<ChangesPage frame={frameOf(c, deps)} filter={filter} page={page} />);
+}
+
+async function regionsPage(c: Context, deps: WebDeps): Promise<Response> {
+  const [state, peers] = await Promise.all([deps.registry.state().catch(() => null), deps.ledger.peers()]);
+  const { region } = deps;
+  const regions = state === null ? null : state.regions.map((one) => showRegion(one, { state, peers, region }));
+  setPageHeaders(c);
+  return c.html(<RegionsPage frame={frameOf(c, deps)} regions={regions} peers={peers} />);
 }
 
 async function jobAction(c: Context, deps: WebDeps, action: string): Promise<Response> {
@@ -231,7 +239,8 @@ function tooLarge(): never {
   throw new PortolanError("too-large", "This form is too large for a token; copy the token alone.");
 }
 
-function problemPage(c: Context, deps: WebDeps, error: unknown): Response | Promise<Response> {
+/** The page for an error: a refusal with its own words, anything else as a bug that shows none of its inside. */
+export function problemPage(c: Context, deps: WebDeps, error: unknown): Response | Promise<Response> {
   const known =
     error instanceof PortolanError ? error : new PortolanError("internal", "The server met an error of its own; its log has more.");
   // The log is the place for the rest: the page must not show what a stack trace tells.

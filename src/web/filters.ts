@@ -1,93 +1,71 @@
-import { formatRange, parseRange, type AddressRange } from "../core/range.ts";
 import { PortolanError } from "../core/errors.ts";
+import { type Filter, type FilterTerm, formatFilter, parseFilter, withDefaults } from "../core/filter/filter.ts";
+import { SEARCH_SORTS, type SearchSort } from "../ledger/search/query.ts";
 import type { ServicesQuery } from "./paths.ts";
-
-/** Choices of the state filter: what the URL and the ledger say, and what the form shows. */
-export const STATE_CHOICES = [
-  { value: "active", label: "open or missing" },
-  { value: "open", label: "open" },
-  { value: "missing", label: "missing" },
-  { value: "closed", label: "closed" },
-  { value: "all", label: "all states" },
-] as const;
-
-/** How known-good services are treated: what the URL and the ledger say, and what the form shows. */
-export const KNOWN_CHOICES = [
-  { value: "hide", label: "hidden" },
-  { value: "show", label: "shown" },
-  { value: "only", label: "alone" },
-] as const;
-
-export type KnownChoice = (typeof KNOWN_CHOICES)[number]["value"];
-
-export type StateChoice = (typeof STATE_CHOICES)[number]["value"];
 
 /** The filter of the services page. `text` keeps what was typed, so that a mistake can be mended instead of retyped. */
 export type ServicesFilter = {
-  readonly text: { readonly cidr: string; readonly port: string };
-  readonly range: AddressRange | null;
-  readonly port: number | null;
-  readonly choice: StateChoice;
-  readonly known: KnownChoice;
+  readonly text: string;
+  /** Without the defaults; empty when the text is wrong. */
+  readonly filter: Filter;
+  readonly sort: SearchSort;
   readonly cursor: string | null;
   /** Cursors of the pages before this one, the nearest last; the first page has none. */
   readonly trail: readonly string[];
-  readonly problems: {
-    readonly cidr: string | null;
-    readonly port: string | null;
-    readonly state: string | null;
-    readonly known: string | null;
-  };
+  /** What is wrong with it: then nothing is listed. */
+  readonly problem: string | null;
 };
 
+const TEXT_CHARS_MAX = 4_100;
 const CURSOR_CHARS_MAX = 400;
 /** Keyset paging only looks forward: the way back is kept in the URL, and this bounds its length. */
 const TRAIL_MAX = 12;
+const STATE_TERMS: Readonly<Record<string, string>> = { active: "open,missing", all: "open,missing,closed" };
 
-/** Never throws: a wrong field becomes a problem beside that field, and the page then lists nothing. */
+/** Never throws: a wrong filter becomes a problem, and the page then lists nothing. `cidr`, `port`, `state`, `known` and `vantage` add a term each. */
 export function parseServicesFilter(query: Readonly<Record<string, string | undefined>>): ServicesFilter {
-  const cidrText = (query["cidr"] ?? "").trim().slice(0, 100);
-  const portText = (query["port"] ?? "").trim().slice(0, 20);
-  const stateText = query["state"] ?? "";
-  const knownText = query["known"] ?? "";
-  const known = knownText === "" ? KNOWN_CHOICES[0] : KNOWN_CHOICES.find((candidate) => candidate.value === knownText);
-  const range = readRange(cidrText);
-  const port = readPort(portText);
-  const choice = stateText === "" ? STATE_CHOICES[0] : STATE_CHOICES.find((candidate) => candidate.value === stateText);
-  const cursor = query["cursor"] ?? "";
+  const field = (name: string): string => (query[name] ?? "").trim();
+  const term = (key: string, value: string): string => (value === "" ? "" : `${key}:${value}`);
+  const state = field("state");
+  const text = [
+    field("q"),
+    term("net", field("cidr")),
+    term("port", field("port")),
+    term("state", STATE_TERMS[state] ?? state),
+    term("known", field("known")),
+    term("vantage", field("vantage")),
+  ]
+    .filter((word) => word !== "")
+    .join(" ")
+    .slice(0, TEXT_CHARS_MAX);
+  const sort = field("sort") === "" ? "address" : SEARCH_SORTS.find((known) => known === field("sort"));
+  const read = readFilter(text);
+  const cursor = field("cursor");
   return {
-    text: { cidr: cidrText, port: portText },
-    range: range.value,
-    port: port.value,
-    choice: choice?.value ?? "active",
-    known: known?.value ?? "hide",
+    text,
+    filter: read.filter,
+    sort: sort ?? "address",
     cursor: cursor === "" ? null : cursor.slice(0, CURSOR_CHARS_MAX),
-    trail: (query["trail"] ?? "")
+    trail: field("trail")
       .split(" ")
       .filter((part) => part !== "" && part.length <= CURSOR_CHARS_MAX)
       .slice(-TRAIL_MAX),
-    problems: {
-      cidr: range.problem,
-      port: port.problem,
-      state: choice === undefined ? `unknown state; choose one of ${STATE_CHOICES.map((known) => known.value).join(", ")}` : null,
-      known:
-        known === undefined ? `unknown choice for known-good; choose one of ${KNOWN_CHOICES.map((one) => one.value).join(", ")}` : null,
-    },
+    problem: read.problem ?? (sort === undefined ? `unknown order; choose one of ${SEARCH_SORTS.join(", ")}` : null),
   };
 }
 
-export function hasProblems(filter: ServicesFilter): boolean {
-  return Object.values(filter.problems).some((problem) => problem !== null);
+function readFilter(text: string): { readonly filter: Filter; readonly problem: string | null } {
+  try {
+    return { filter: parseFilter(text), problem: null };
+  } catch (error) {
+    if (error instanceof PortolanError) return { filter: { terms: [] }, problem: error.message };
+    throw error;
+  }
 }
 
-/** Whether anything but the default is asked for. */
-export function isFiltered(filter: ServicesFilter): boolean {
-  return filter.range !== null || filter.port !== null || filter.choice !== "active" || filter.known === "only";
-}
-
-/** The network as people write it; null when none is asked for. */
-export function rangeText(filter: ServicesFilter): string | null {
-  return filter.range === null ? null : formatRange(filter.range);
+/** Whether anything but the default is asked for; what only shows more than the default does not count. */
+export function isFiltered({ filter }: ServicesFilter): boolean {
+  return filter.terms.some((term) => !(term.key === "known" && term.known === "show"));
 }
 
 /** The query of the next page, which remembers the way back. */
@@ -103,30 +81,42 @@ export function previousQuery(filter: ServicesFilter): ServicesQuery | null {
 }
 
 /** The URL form of a filter, without its cursor: a changed filter starts at its first page. */
-export function filterQuery(filter: ServicesFilter): ServicesQuery {
-  return {
-    cidr: filter.text.cidr,
-    port: filter.text.port,
-    state: filter.choice === "active" ? "" : filter.choice,
-    known: filter.known === "hide" ? "" : filter.known,
-  };
+export function filterQuery({ filter, sort }: ServicesFilter, terms: readonly FilterTerm[] = filter.terms): ServicesQuery {
+  return { q: formatFilter({ terms }), sort: sort === "address" ? "" : sort };
 }
 
-type Read<T> = { readonly value: T | null; readonly problem: string | null };
+/** A part of the filter, and what the filter is without it. */
+export type Chip = { readonly text: string; readonly isDefault: boolean; readonly without: ServicesQuery };
 
-function readRange(text: string): Read<AddressRange> {
-  if (text === "") return { value: null, problem: null };
-  try {
-    return { value: parseRange(text), problem: null };
-  } catch (error) {
-    if (error instanceof PortolanError) return { value: null, problem: error.message };
-    throw error;
-  }
+/** All parts of a filter, the defaults included: those are taken away by asking for the rest as well. */
+export function chipsOf(filter: ServicesFilter): Chip[] {
+  const { terms } = filter.filter;
+  const said = new Set(terms.map(textOf));
+  return withDefaults(filter.filter).terms.map((term) => {
+    const text = textOf(term);
+    const isDefault = !said.has(text);
+    const rest = isDefault ? [...terms, ...opposite(term)] : terms.filter((one) => textOf(one) !== text);
+    return { text, isDefault, without: filterQuery(filter, rest) };
+  });
 }
 
-function readPort(text: string): Read<number> {
-  if (text === "") return { value: null, problem: null };
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  if (port >= 1 && port <= 65_535) return { value: port, problem: null };
-  return { value: null, problem: "a port is a number from 1 to 65535" };
+function opposite(term: FilterTerm): FilterTerm[] {
+  if (term.key === "state") return [{ negated: false, key: "state", states: ["open", "missing", "closed"] }];
+  return term.key === "known" ? [{ negated: false, key: "known", known: "show" }] : [];
+}
+
+function textOf(term: FilterTerm): string {
+  return formatFilter({ terms: [term] });
+}
+
+/** Keys that one service has one value of: a narrower value takes the place of a wider one. */
+const SINGLE: ReadonlySet<FilterTerm["key"]> = new Set(["port", "state", "known"]);
+
+/** The filter with one more term, `key:value`; null when that is no term. */
+export function narrowed(filter: ServicesFilter, text: string): ServicesQuery | null {
+  const { filter: more, problem } = readFilter(text);
+  const [term] = more.terms;
+  if (problem !== null || term === undefined || more.terms.length > 1) return null;
+  const kept = filter.filter.terms.filter((one) => one.negated || one.key !== term.key || !SINGLE.has(one.key));
+  return filterQuery(filter, readFilter(`${formatFilter({ terms: kept })} ${text}`).filter.terms);
 }

@@ -14,7 +14,7 @@ export type Frame = {
   readonly signedIn: boolean;
 };
 
-export type Section = "ports" | "changes" | "jobs";
+export type Section = "ports" | "changes" | "jobs" | "regions";
 
 export type PageProps = {
   readonly frame: Frame;
@@ -69,7 +69,7 @@ export function Page({ frame, title, section, reloadS = null, children }: PagePr
             </span>
             <span>All times are UTC</span>
             <span>A port is shown closed only on complete evidence</span>
-            <a href={paths.apiDescription()}>API</a>
+            <a href={paths.docs()}>API</a>
           </footer>
         </body>
       </html>
@@ -100,6 +100,11 @@ function Masthead({ frame, section }: { readonly frame: Frame; readonly section:
             <li>
               <a href={paths.jobs()} aria-current={section === "jobs" ? "page" : undefined}>
                 Jobs
+              </a>
+            </li>
+            <li>
+              <a href={paths.regions()} aria-current={section === "regions" ? "page" : undefined}>
+                Regions
               </a>
             </li>
           </ul>

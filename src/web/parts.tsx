@@ -9,6 +9,9 @@ export type StateWord =
   | "open"
   | "missing"
   | "closed"
+  | "silent"
+  | "active"
+  | "retired"
   | "running"
   | "paused"
   | "complete"
@@ -21,6 +24,9 @@ const MARKS: Readonly<Record<StateWord, Mark>> = {
   open: "full",
   missing: "half",
   closed: "ring",
+  silent: "ring",
+  active: "full",
+  retired: "cross",
   running: "dots",
   paused: "half",
   waiting: "ring",

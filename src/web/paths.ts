@@ -2,10 +2,9 @@
 
 /** Filter of the services page as it stands in the URL. Empty strings mean "not given". */
 export type ServicesQuery = {
-  readonly cidr?: string;
-  readonly port?: string;
-  readonly state?: string;
-  readonly known?: string;
+  /** Filter as text. */
+  readonly q?: string;
+  readonly sort?: string;
   readonly cursor?: string;
   readonly trail?: string;
 };
@@ -16,8 +15,14 @@ function withQuery(path: string, query: Readonly<Record<string, string | undefin
   return `${path}?${new URLSearchParams(entries).toString()}`;
 }
 
+/** A tag of the API as part of a path. */
+export function slugOf(tag: string): string {
+  return tag.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+}
+
 export const paths = {
   services: (query: ServicesQuery = {}) => withQuery("/", query),
+  exportServices: (format: string, q: string) => withQuery(`/export/services.${format}`, { q }),
   host: (address: string) => `/hosts/${encodeURIComponent(address)}`,
   why: ({ address, protocol, port }: { readonly address: string; readonly protocol: string; readonly port: number }) =>
     `/hosts/${encodeURIComponent(address)}/${port}/${protocol}`,
@@ -27,9 +32,13 @@ export const paths = {
   pauseJob: (id: string) => `/jobs/${encodeURIComponent(id)}/pause`,
   resumeJob: (id: string) => `/jobs/${encodeURIComponent(id)}/resume`,
   releaseTile: (id: string, tile: number) => `/jobs/${encodeURIComponent(id)}/tiles/${tile}/release`,
+  regions: () => "/regions",
   login: (next?: string) => withQuery("/login", { next: next === "/" ? undefined : next }),
   logout: () => "/logout",
   asset: (name: "portolan.css" | "htmx.min.js" | "rose.svg" | "rhumbs.svg") => `/static/${name}`,
+  docs: () => "/docs",
+  docsTag: (tag: string, operation?: string) => `/docs/${slugOf(tag)}${operation === undefined ? "" : `#${operation}`}`,
+  docsSchema: (name: string) => `/docs/schemas#${name}`,
   apiDescription: () => "/openapi.json",
 } as const;
 

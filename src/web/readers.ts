@@ -5,9 +5,12 @@ import type { ScannerSeen } from "./vantage.ts";
 /** The queries of the ledger that pages ask. */
 export type WebLedger = Pick<
   LedgerReader,
-  | "listServices"
-  | "countKnown"
+  | "search"
+  | "searchCounts"
+  | "facets"
   | "labels"
+  | "vantages"
+  | "peers"
   | "host"
   | "history"
   | "why"
@@ -26,7 +29,11 @@ export type WebLedger = Pick<
 >;
 
 /** What pages ask of the registry. */
-export type WebRegistry = { state(): Promise<RegistryState> };
+export type WebRegistry = {
+  state(): Promise<RegistryState>;
+  /** See `Registry.seen`: whoever wrote reads what they wrote. */
+  seen?(version: number): Promise<void>;
+};
 
 /** Plans as the registry has them; none when it does not answer: the findings are worth showing without their labels. */
 export async function readPlans(registry: WebRegistry): Promise<RegistryState["plans"]> {

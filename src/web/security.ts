@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
+import { parse } from "hono/utils/cookie";
 
 const SESSION_COOKIE = "portolan_token";
 const SESSION_S = 12 * 3_600;
@@ -47,12 +48,34 @@ export function sessionToken(c: Context): string | null {
   return token === undefined || token === "" ? null : token;
 }
 
+/** The same from a whole `Cookie` header. */
+export function sessionTokenOf(cookies: string): string | null {
+  const token = parse(cookies, SESSION_COOKIE)[SESSION_COOKIE];
+  return token === undefined || token === "" ? null : token;
+}
+
 /** Scripts cannot read it and other sites cannot send it; over TLS it never travels in the clear. */
 export function startSession(c: Context, token: string): void {
   setCookie(c, SESSION_COOKIE, token, { httpOnly: true, sameSite: "Strict", path: "/", maxAge: SESSION_S, secure: isSecure(c) });
 }
 
+const VERSION_COOKIE = "portolan_registry";
+/** Replicas lag by milliseconds; a minute is plenty. */
+const VERSION_S = 60;
+
+/** Remembers the registry's version after a write through a form: the next pages of this session show that write. */
+export function rememberVersion(c: Context, version: string): void {
+  setCookie(c, VERSION_COOKIE, version, { httpOnly: true, sameSite: "Strict", path: "/", maxAge: VERSION_S, secure: isSecure(c) });
+}
+
+/** What `rememberVersion` left; null when nothing was written lately. */
+export function registryVersion(c: Context): string | null {
+  return getCookie(c, VERSION_COOKIE) ?? null;
+}
+
 export function endSession(c: Context): void {
+  // Pages may stand in the browser's own cache for their ETag's sake: who signs out leaves none behind.
+  c.header("Clear-Site-Data", '"cache"');
   deleteCookie(c, SESSION_COOKIE, { path: "/", secure: isSecure(c) });
 }
 

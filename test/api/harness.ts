@@ -12,6 +12,8 @@ export type TestApi = {
   readonly tokens: Readonly<Record<Role, string>>;
   readonly ledger: { -readonly [K in keyof LedgerReader]: LedgerReader[K] };
   readonly bugs: unknown[];
+  /** What was asked and how it was answered, in this order. */
+  readonly answers: { readonly method: string; readonly path: string; readonly status: number }[];
   /** A request with a role's token (`null`: without any). */
   ask(method: string, path: string, options?: { role?: Role | null; body?: unknown; headers?: Record<string, string> }): Promise<Response>;
   close(): Promise<void>;
@@ -23,19 +25,29 @@ export async function startTestApi(): Promise<TestApi> {
   await registry.addRegion("eu");
   await registry.addScanner({ name: "de01", region: "eu", addresses: ["192.0.2.250"], publicKey: publicKey(0) });
   const issue = async (role: Role): Promise<string> => (await registry.tokens.issue({ name: role, role, expiresAtMs: null })).text;
-  const tokens = { viewer: await issue("viewer"), operator: await issue("operator"), admin: await issue("admin") };
+  const tokens = {
+    viewer: await issue("viewer"),
+    operator: await issue("operator"),
+    admin: await issue("admin"),
+    uploader: await issue("uploader"),
+  };
   const ledger = cannedLedger();
   const bugs: unknown[] = [];
+  const answers: { method: string; path: string; status: number }[] = [];
   const app = createApp({ registry, ledger, clock: () => clock.nowMs, version: "0.0.0", region: "eu", onBug: (error) => bugs.push(error) });
   const ask: TestApi["ask"] = async (method, path, options = {}) => {
     const role = options.role === undefined ? "admin" : options.role;
     const headers: Record<string, string> = { ...options.headers };
-    if (role !== null) headers["authorization"] = `Bearer ${tokens[role]}`;
+    if (role !== null) headers["authorization"] ??= `Bearer ${tokens[role]}`;
+    // Whatever it is now: tests that are about versions say which they mean.
+    if (["PATCH", "PUT", "DELETE"].includes(method)) headers["if-match"] ??= "*";
     if (options.body !== undefined) headers["content-type"] ??= "application/json";
     const body = options.body === undefined ? {} : { body: typeof options.body === "string" ? options.body : JSON.stringify(options.body) };
-    return app.request(path, { method, headers, ...body });
+    const response = await app.request(path, { method, headers, ...body });
+    answers.push({ method, path, status: response.status });
+    return response;
   };
-  return { store, app, tokens, ledger, bugs, ask, close: store.close };
+  return { store, app, tokens, ledger, bugs, answers, ask, close: store.close };
 }
 
 export const SERVICE: Service = {
@@ -68,12 +80,18 @@ export const JOB: Job = {
   pairs: 256,
 };
 
-function cannedLedger(): TestApi["ledger"] {
+export function cannedLedger(): TestApi["ledger"] {
   const none = async () => ({ items: [], next: null });
   return {
     listServices: async ({ cursor }) =>
       cursor === undefined ? { items: [SERVICE], next: "k:1" } : { items: [{ ...SERVICE, port: 444 }], next: null },
     countKnown: async () => 0,
+    search: async ({ cursor }) =>
+      cursor === undefined ? { items: [SERVICE], next: "k:1" } : { items: [{ ...SERVICE, port: 444 }], next: null },
+    searchCounts: async () => ({ total: { count: 2, exact: true }, hiddenKnownGood: { count: 0, exact: true } }),
+    facets: async () => ({ total: { count: 2, exact: true }, facets: { port: [{ value: "tcp/443", count: 1 }] } }),
+    logStands: async () => [],
+    peers: async () => [],
     host: async (address) => (address === SERVICE.address ? [SERVICE] : []),
     counts: async () => ({ open: 1, missing: 0, closed: 0 }),
     portCounts: async () => [{ protocol: "tcp", port: 443, open: 1, missing: 0, closed: 0 }],
@@ -87,6 +105,7 @@ function cannedLedger(): TestApi["ledger"] {
     scannerTotals: async () => [],
     heldTiles: async () => [],
     why: async () => null,
+    vantages: async (services) => services.map(() => []),
     history: async () => null,
     openAt: none,
     diff: none,
@@ -96,7 +115,17 @@ function cannedLedger(): TestApi["ledger"] {
     scanners: async () => [],
     progress: async () => [],
     frontier: async () => ({}),
+    listDenies: none,
+    deny: async () => null,
+    denied: async () => ({ version: "", pairs: [] }),
+    durability: async () => "strong",
     holes: async () => [],
+    submitUpload: async () => undefined,
+    putImport: async () => undefined,
+    importOf: async () => null,
+    legacyJobs: async () => [],
+    legacyJob: async () => null,
+    traceroute: async () => null,
     submitCommand: async () => "command",
     awaitCommand: async () => ({ ok: true, result: { job: JOB_ID } }),
   };

@@ -100,7 +100,8 @@ describe("whatever a caller sends", () => {
         const path = route.slice(4).replace(/:\w+/, () => encodeURIComponent(part.isWellFormed() ? part : "x"));
         const search = new URLSearchParams(pairs.map(([name, value]) => [name, value.toWellFormed()]));
         const response = await api.ask("GET", `${path}?${search}`);
-        await response.arrayBuffer();
+        // Streams have no end.
+        await (response.headers.get("content-type") === "text/event-stream" ? response.body?.cancel() : response.arrayBuffer());
         expect(response.status).toBeLessThan(500);
       }),
       { numRuns: 3_000 },

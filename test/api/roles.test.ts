@@ -1,13 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ROUTE_ROLES } from "../../src/api/roles.ts";
+import { isAllowed, ROUTE_ROLES } from "../../src/api/roles.ts";
 import { createApp } from "../../src/api/app.ts";
 import { ROLES } from "../../src/registry/types.ts";
 import { JOB_ID, startTestApi, type TestApi } from "./harness.ts";
 
 let api: TestApi;
+/** Admin tokens that do not hold any more. */
+let ended: Readonly<Record<"expired" | "revoked", string>>;
 
 beforeAll(async () => {
   api = await startTestApi();
+  const { registry, clock } = api.store;
+  const expired = await registry.tokens.issue({ name: "expired", role: "admin", expiresAtMs: clock.nowMs + 1 });
+  const revoked = await registry.tokens.issue({ name: "revoked", role: "admin", expiresAtMs: null });
+  await registry.tokens.revoke(revoked.info.id);
+  clock.nowMs += 10;
+  ended = { expired: expired.text, revoked: revoked.text };
 });
 
 afterAll(async () => {
@@ -33,26 +41,29 @@ describe("roles", () => {
     expect((await app.request("/v1/forgotten")).status).toBe(401);
   });
 
-  test.each(Object.entries(ROUTE_ROLES))("%s takes %s and above, and no other", async (route, needed) => {
+  test.each(Object.entries(ROUTE_ROLES))("%s asks for %s: anonymous, every role, an expired and a revoked token", async (route, needed) => {
     const [method = "", pattern = ""] = route.split(" ");
     const path = pattern
       .replace(":id", JOB_ID)
       .replace(":address", "192.0.2.1")
+      .replace(":ip", "192.0.2.1")
       .replace(":name", "nothing-here")
       .replace(":protocol", "tcp")
       .replace(":port", "443")
       .replace(":tile", "0")
       .replace(":scanner", "nobody");
-    const statuses: Record<string, number> = {};
-    for (const role of [null, ...ROLES]) {
-      const response = await api.ask(method, path, { role, ...(method === "GET" || method === "DELETE" ? {} : { body: {} }) });
-      statuses[role ?? "none"] = response.status;
+    const body = method === "GET" || method === "DELETE" ? {} : { body: {} };
+    const isTaken = (status: number): boolean => status !== 401 && status !== 403 && status < 500;
+    expect((await api.ask(method, path, { role: null, ...body })).status, "anonymous").toSatisfy((status: number) =>
+      needed === "public" ? isTaken(status) : status === 401,
+    );
+    for (const role of ROLES) {
+      const { status } = await api.ask(method, path, { role, ...body });
+      expect(status, role).toSatisfy((got: number) => (isAllowed(role, needed) ? isTaken(got) : got === 403));
     }
-    const isAllowed = (status: number | undefined): boolean => status !== 401 && status !== 403 && status !== undefined && status < 500;
-    const least = needed === "public" ? 0 : ROLES.indexOf(needed) + 1;
-    expect(statuses["none"]).toSatisfy((status: number) => (least === 0 ? isAllowed(status) : status === 401));
-    for (const [index, role] of ROLES.entries()) {
-      expect(statuses[role], role).toSatisfy((status: number) => (index + 1 >= least ? isAllowed(status) : status === 403));
+    for (const [what, text] of Object.entries(ended)) {
+      const { status } = await api.ask(method, path, { role: null, headers: { authorization: `Bearer ${text}` }, ...body });
+      expect(status, what).toSatisfy((got: number) => (needed === "public" ? isTaken(got) : got === 401));
     }
     expect(api.bugs).toEqual([]);
   });

@@ -20,7 +20,8 @@ test("a missing or wrong variable is named, in every environment of wrangler.tom
     .slice(1);
   expect(sections.length).toBeGreaterThan(0);
   for (const section of sections) {
-    const set = [...section.matchAll(/^(\w+) = "(.*)"$/gm)].map(([, name = "", value = ""]) => [name, value] as const);
+    const lines = section.matchAll(/^(\w+) = (?:"(.*)"$|'''([\s\S]*?)''')/gm);
+    const set = [...lines].map(([, name = "", value, text]) => [name, value ?? text ?? ""] as const);
     expect(set.map(([name]) => name).filter((name) => !CONFIG_NAMES.includes(name))).toEqual([]);
     expect(() => readConfig(Object.fromEntries(set))).not.toThrow();
   }

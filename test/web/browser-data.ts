@@ -76,6 +76,8 @@ export const DATA: FakeData = {
 export const PAGES = [
   "/",
   "/?state=closed&cidr=192.0.2.0/24&port=443",
+  "/?q=net:2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff,192.0.2.0/24+-port:1-21,23-24,26-52+known:show+seen:<24h&sort=-address",
+  "/?q=port:1",
   `/hosts/${encodeURIComponent(LONG)}`,
   "/jobs",
   `/jobs/${JOB_ID}`,

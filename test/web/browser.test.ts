@@ -145,13 +145,13 @@ test("signing in, filtering, paging and signing out work without JavaScript", as
   await page.getByRole("button", { name: "Sign in" }).click();
   expect(new URL(page.url()).pathname).toBe("/jobs");
   await page.getByRole("link", { name: "Ports" }).click();
-  await page.getByLabel("Port", { exact: true }).fill("80");
-  await page.getByLabel("State").selectOption("all");
+  await page.getByLabel("Filter", { exact: true }).fill("80 state:open,missing,closed");
+  await page.getByLabel("Order").selectOption("-address");
   await page.getByRole("button", { name: "Filter" }).click();
-  expect(new URL(page.url()).searchParams.get("port")).toBe("80");
+  expect(new URL(page.url()).searchParams.get("q")).toBe("80 state:open,missing,closed");
   expect(await page.locator("tbody tr").count()).toBeGreaterThan(0);
   expect((await page.locator("td.cell-port").allInnerTexts()).every((text) => text.startsWith("80/"))).toBe(true);
-  await page.getByRole("link", { name: "Remove filter port: 80" }).click();
+  await page.getByRole("link", { name: "Remove filter port:80" }).click();
   await page.getByRole("link", { name: "Next" }).click();
   await page.getByRole("link", { name: "Previous" }).click();
   expect(new URL(page.url()).searchParams.get("cursor")).toBeNull();

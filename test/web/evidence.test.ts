@@ -130,11 +130,11 @@ test("known-good ports are not counted, are said to be hidden, and one link show
   const web = webWith({ services: [service({ port: 1 }), service({ port: 2, known: true }), service({ port: 3, known: true })] });
   const page = await html(web, "/");
   expect(page).toContain("<h1>1 open port</h1>");
-  expect(page).toContain("known-good: 2 hidden");
-  expect(page).toContain('href="/?known=show"');
+  expect(page).toContain("known:hide (2 hidden)");
+  expect(page).toContain('href="/?q=known%3Ashow"');
   expect((await html(web, "/?known=show")).match(/class="cell-port"/g)).toHaveLength(3);
   expect((await html(web, "/?known=only")).match(/class="cell-port"/g)).toHaveLength(2);
-  expect(await html(web, "/?known=perhaps", 400)).toContain("unknown choice for known-good");
+  expect(await html(web, "/?known=perhaps", 400)).toContain("is none of hide, show, only");
 });
 
 test("labels stand beside the state in words", async () => {

@@ -1,14 +1,16 @@
 import type { Hono } from "hono";
-import { parseAddress } from "../../src/core/address.ts";
 import type { Certificate } from "../../src/core/certificate/schema.ts";
 import type { JobSpec } from "../../src/core/messages/job.ts";
 import type { ScannerTotal } from "../../src/ledger/accounting.ts";
 import type { ServiceHistory } from "../../src/ledger/history.ts";
 import type { Labels } from "../../src/ledger/labels.ts";
-import type { Change, HeldTile, Job, Page, Service, ServiceQuery, ShardRow } from "../../src/ledger/types.ts";
+import type { PeerState } from "../../src/ledger/peer-types.ts";
+import type { Vantage } from "../../src/ledger/vantage.ts";
+import type { Change, HeldTile, Job, Page, Service, ShardRow } from "../../src/ledger/types.ts";
 import type { RegistryState } from "../../src/registry/types.ts";
 import { createWeb, type WebDeps } from "../../src/web/app.tsx";
 import type { WebLedger } from "../../src/web/readers.ts";
+import { isHidden, matchesFilter } from "../ledger/matching.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 20, 13, 5, 12);
 export const TOKEN = "ptl_api_0123abcd_test";
@@ -78,6 +80,8 @@ export type FakeData = {
   certificates?: Certificate[];
   /** By port. */
   histories?: Record<number, ServiceHistory>;
+  vantages?: Record<number, Vantage[]>;
+  peers?: PeerState[];
   /** By port. */
   labels?: Record<number, Labels>;
   held?: HeldTile[];
@@ -93,27 +97,33 @@ function pageOf<T>(items: readonly T[], query: { limit?: number; cursor?: string
   return { items: items.slice(from, to), next: to < items.length ? `c${to}` : null };
 }
 
-function matches(row: Service, query: ServiceQuery): boolean {
-  const known = query.known ?? "hide";
-  if (known !== "show" && row.known !== (known === "only")) return false;
-  const state = query.state ?? "active";
-  if (state === "active" ? row.state === "closed" : state !== "all" && row.state !== state) return false;
-  if (query.port !== undefined && row.port !== query.port) return false;
-  if (query.range === undefined) return true;
-  const address = parseAddress(row.address);
-  return query.range.first <= address && address <= query.range.last;
-}
-
 /** A ledger that answers from memory as the real one does, cursors included. */
 export function fakeLedger(data: FakeData): WebLedger {
   const services = data.services ?? [];
   const count = (state: Service["state"]) => services.filter((row) => row.state === state).length;
   return {
-    listServices: async (query) =>
+    search: async (query) =>
       pageOf(
-        services.filter((row) => matches(row, query)),
+        services.filter((row) => matchesFilter(row, query.filter)),
         query,
       ),
+    searchCounts: async ({ filter }) => ({
+      total: { count: services.filter((row) => matchesFilter(row, filter)).length, exact: true },
+      hiddenKnownGood: { count: services.filter((row) => row.known && isHidden(row, filter)).length, exact: true },
+    }),
+    facets: async ({ filter }) => {
+      const found = services.filter((row) => matchesFilter(row, filter));
+      const count = (valuesOf: (row: Service) => readonly string[]) =>
+        [...Map.groupBy(found.flatMap(valuesOf), (value) => value)].map(([value, all]) => ({ value, count: all.length }));
+      return {
+        total: { count: found.length, exact: true },
+        facets: {
+          state: count((row) => [row.state]),
+          port: count((row) => [`${row.protocol}/${row.port}`]),
+          region: count((row) => row.seenBy),
+        },
+      };
+    },
     host: async (address) => services.filter((row) => row.address === address),
     counts: async () => ({ open: count("open"), missing: count("missing"), closed: count("closed") }),
     portCounts: async (limit) =>
@@ -127,8 +137,8 @@ export function fakeLedger(data: FakeData): WebLedger {
         }))
         .toSorted((a, b) => b.open - a.open)
         .slice(0, limit),
-    countKnown: async (query) => services.filter((row) => row.known && matches(row, { ...query, known: "only" })).length,
     labels: async ({ services: asked }) => asked.map(({ port }) => data.labels?.[port] ?? COVERED),
+    vantages: async (asked) => asked.map(({ port }) => data.vantages?.[port] ?? []),
     history: async ({ port }) => data.histories?.[port] ?? null,
     why: async ({ address, port }) => data.certificates?.find(({ service: of }) => of.address === address && of.port === port) ?? null,
     listChanges: async (query) => {
@@ -157,6 +167,7 @@ export function fakeLedger(data: FakeData): WebLedger {
           sentAtMs: NOW_MS,
         })),
     scanners: async () => [],
+    peers: async () => data.peers ?? [],
     holes: async () =>
       Array.from({ length: data.holes ?? 0 }, (_, index) => ({
         log: String(index).padStart(32, "0"),
@@ -169,7 +180,7 @@ export function fakeLedger(data: FakeData): WebLedger {
 
 function fakeRegistryState(data: FakeData): RegistryState {
   const plans = (data.plans ?? []).map((name) => ({ name }));
-  const scanners = Array.from({ length: data.scanners ?? 0 }, (_, index) => ({ name: `s${index}`, enabled: true }));
+  const scanners = Array.from({ length: data.scanners ?? 0 }, (_, index) => ({ name: `s${index}`, enabled: true, addresses: [] }));
   return { version: 1, regions: [], groups: [], rangeGroups: [], exclusions: [], plans, scanners } as unknown as RegistryState;
 }
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { formatCount, formatDuration, formatPercent, formatRate, formatUtc, formatWhen, plural } from "../../src/web/format.ts";
-import { serviceName } from "../../src/web/service-names.ts";
+import { serviceName } from "../../src/core/service-names.ts";
 
 test("a number keeps its value when its digits are grouped", () => {
   fc.assert(

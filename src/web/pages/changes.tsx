@@ -7,7 +7,7 @@ import { MarkIcon, type Mark } from "../icons.tsx";
 import { Page, type Frame } from "../layout.tsx";
 import { Command, Empty, Pager, When } from "../parts.tsx";
 import { paths } from "../paths.ts";
-import { serviceName } from "../service-names.ts";
+import { serviceName } from "../../core/service-names.ts";
 
 export type ChangesPageProps = { readonly frame: Frame; readonly filter: ChangesFilter; readonly page: LedgerPage<Change> };
 

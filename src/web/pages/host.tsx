@@ -7,12 +7,16 @@ import type { LabelledService } from "../../api/labels.ts";
 import type { Service } from "../../ledger/types.ts";
 import type { HostHistory } from "../lanes.ts";
 import { Lanes } from "./host-lanes.tsx";
+import type { Vantage } from "../../ledger/vantage.ts";
+import { Vantages } from "./vantages.tsx";
 import { ServicesTable } from "./services-table.tsx";
 
 export type HostPageProps = {
   readonly frame: Frame;
   readonly address: string;
   readonly services: readonly LabelledService[];
+  /** Of each service, in their order. */
+  readonly vantages: readonly (readonly Vantage[])[];
   readonly history: HostHistory;
 };
 
@@ -24,7 +28,7 @@ export function byState(a: Service, b: Service): number {
 }
 
 /** Everything that the register holds about one address. */
-export function HostPage({ frame, address, services, history }: HostPageProps) {
+export function HostPage({ frame, address, services, vantages, history }: HostPageProps) {
   const active = services.filter((service) => service.state !== "closed").length;
   return (
     <Page frame={frame} title={address} section="ports">
@@ -48,6 +52,7 @@ export function HostPage({ frame, address, services, history }: HostPageProps) {
             {services.length > active && `, ${services.length - active} closed`}. Everything that was ever seen open is listed.
           </p>
           <ServicesTable services={services} nowMs={frame.nowMs} captionText={`Ports of ${address}`} hideAddress={true} />
+          <Vantages rows={services.map((service, index) => ({ service, vantages: vantages[index] ?? [] }))} nowMs={frame.nowMs} />
           <Lanes address={address} history={history} nowMs={frame.nowMs} />
         </>
       )}

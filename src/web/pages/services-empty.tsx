@@ -1,15 +1,18 @@
 /** @jsxRuntime automatic @jsxImportSource hono/jsx */
 import type { Job } from "../../ledger/types.ts";
-import { isFiltered, type ServicesFilter } from "../filters.ts";
+import { filterQuery, isFiltered, narrowed, nextQuery, type ServicesFilter } from "../filters.ts";
 import { formatCount, plural } from "../format.ts";
 import type { Frame } from "../layout.tsx";
+import type { Listing } from "../listing.ts";
 import { Command, Empty, When } from "../parts.tsx";
 import { paths } from "../paths.ts";
 import type { Surroundings } from "../readers.ts";
+import { countText } from "./services-filter.tsx";
 
 export type NothingProps = {
   readonly frame: Frame;
   readonly filter: ServicesFilter;
+  readonly listing: Listing;
   readonly jobs: readonly Job[];
   readonly surroundings: Surroundings | null;
   /** Whether the register holds anything at all. */
@@ -17,19 +20,9 @@ export type NothingProps = {
 };
 
 /** An empty list in words: what it does and does not prove, and what to do next. */
-export function Nothing({ filter, jobs, surroundings, known, frame }: NothingProps) {
-  if (isFiltered(filter) && known) {
-    return (
-      <Empty title="Nothing matches this filter">
-        <p>The register holds other ports. Take a part of the filter away, or show everything.</p>
-        <p>
-          <a class="button" href={paths.services()}>
-            Clear the filter
-          </a>
-        </p>
-      </Empty>
-    );
-  }
+export function Nothing({ filter, listing, jobs, surroundings, known, frame }: NothingProps) {
+  if (listing.page.next !== null) return <NothingYet filter={filter} next={listing.page.next} />;
+  if ((isFiltered(filter) || filter.cursor !== null) && known) return <NoMatch filter={filter} hidden={listing.counts.hiddenKnownGood} />;
   const last = jobs[0];
   if (surroundings === null) return null;
   if (surroundings.plans.length === 0 && last === undefined) {
@@ -50,7 +43,41 @@ export function Nothing({ filter, jobs, surroundings, known, frame }: NothingPro
       </Empty>
     );
   }
-  return <AfterJobs job={last} nowMs={frame.nowMs} closedOnly={filter.choice === "active"} />;
+  return <AfterJobs job={last} nowMs={frame.nowMs} />;
+}
+
+/** A rare match among very many: the search has come only so far. */
+function NothingYet({ filter, next }: { readonly filter: ServicesFilter; readonly next: string }) {
+  return (
+    <Empty title="No match so far">
+      <p>Many services were looked at and none matches yet; more of them follow.</p>
+      <p>
+        <a class="button" href={paths.services(nextQuery(filter, next))} rel="next">
+          Go on looking
+        </a>
+      </p>
+    </Empty>
+  );
+}
+
+function NoMatch({ filter, hidden }: { readonly filter: ServicesFilter; readonly hidden: Listing["counts"]["hiddenKnownGood"] }) {
+  const shown = hidden.count > 0 ? narrowed(filter, "known:show") : null;
+  return (
+    <Empty title="Nothing matches this filter">
+      {shown !== null && (
+        <p>
+          {countText(hidden)} known-good {hidden.count === 1 ? "service matches and is" : "services match and are"} hidden.{" "}
+          <a href={paths.services(shown)}>Show them</a>
+        </p>
+      )}
+      <p>The register holds other ports. Take a part of the filter away, or show everything.</p>
+      <p>
+        <a class="button" href={paths.services(filterQuery(filter, []))}>
+          Clear the filter
+        </a>
+      </p>
+    </Empty>
+  );
 }
 
 function NoScanner({ frame }: { readonly frame: Frame }) {
@@ -62,7 +89,7 @@ function NoScanner({ frame }: { readonly frame: Frame }) {
   );
 }
 
-function AfterJobs({ job, nowMs, closedOnly }: { readonly job: Job; readonly nowMs: number; readonly closedOnly: boolean }) {
+function AfterJobs({ job, nowMs }: { readonly job: Job; readonly nowMs: number }) {
   if (job.state === "running") {
     return (
       <Empty title="The scan is under way">
@@ -84,7 +111,7 @@ function AfterJobs({ job, nowMs, closedOnly }: { readonly job: Job; readonly now
     );
   }
   return (
-    <Empty title={closedOnly ? "Covered and quiet" : "Nothing in this state"}>
+    <Empty title="Covered and quiet">
       <p>
         {formatCount(job.tiles.complete)} of {plural(job.tiles.total, "tile")} of <a href={paths.job(job.id)}>{job.plan}</a> were completely
         scanned, <When timeMs={job.endedAtMs ?? job.plannedAtMs} nowMs={nowMs} />, and nothing is open there.

@@ -1,19 +1,22 @@
 /** @jsxRuntime automatic @jsxImportSource hono/jsx */
 import { LabelTag, State, When } from "../parts.tsx";
 import { paths } from "../paths.ts";
+import { narrowed, parseServicesFilter, type ServicesFilter } from "../filters.ts";
 import type { LabelledService } from "../../api/labels.ts";
-import { serviceName } from "../service-names.ts";
+import { serviceName } from "../../core/service-names.ts";
 
 export type ServicesTableProps = {
   readonly services: readonly LabelledService[];
   readonly nowMs: number;
   readonly captionText: string;
+  /** Narrowed by the links in the table; without it they begin a filter. */
+  readonly filter?: ServicesFilter;
   /** On the page of one host. */
   readonly hideAddress?: boolean;
 };
 
 /** Rows with everything that a reader needs to judge a finding; on narrow screens each row becomes a small card. */
-export function ServicesTable({ services, nowMs, captionText, hideAddress = false }: ServicesTableProps) {
+export function ServicesTable({ services, nowMs, captionText, filter = parseServicesFilter({}), hideAddress = false }: ServicesTableProps) {
   return (
     <table class="stack" role="table">
       <caption>{captionText}</caption>
@@ -49,7 +52,7 @@ export function ServicesTable({ services, nowMs, captionText, hideAddress = fals
       </thead>
       <tbody role="rowgroup">
         {services.map((service) => (
-          <ServiceRow service={service} nowMs={nowMs} hideAddress={hideAddress} />
+          <ServiceRow service={service} nowMs={nowMs} filter={filter} hideAddress={hideAddress} />
         ))}
       </tbody>
     </table>
@@ -59,10 +62,12 @@ export function ServicesTable({ services, nowMs, captionText, hideAddress = fals
 function ServiceRow({
   service,
   nowMs,
+  filter,
   hideAddress,
 }: {
   readonly service: LabelledService;
   readonly nowMs: number;
+  readonly filter: ServicesFilter;
   readonly hideAddress: boolean;
 }) {
   const portText = `${service.port}/${service.protocol}`;
@@ -83,9 +88,7 @@ function ServiceRow({
         </td>
       )}
       <td role="cell" class="cell-port">
-        <a class="plain mono" href={paths.services({ port: String(service.port) })} title={`All addresses with port ${service.port}`}>
-          {portText}
-        </a>
+        <Narrow filter={filter} term={`port:${service.protocol}/${service.port}`} text={portText} />
       </td>
       <td role="cell" class="quiet cell-name">
         {serviceName(service.protocol, service.port) ?? ""}
@@ -97,7 +100,12 @@ function ServiceRow({
         <When timeMs={service.lastSeenMs} nowMs={nowMs} />
       </td>
       <td role="cell" data-label="by">
-        {service.seenBy.join(", ")}
+        {service.seenBy.map((region, index) => (
+          <>
+            {index > 0 && ", "}
+            <Narrow filter={filter} term={`region:${region}`} text={region} />
+          </>
+        ))}
       </td>
       <td role="cell" class="nowrap cell-why">
         <a href={paths.why(service)} aria-label={`Why ${service.address} ${portText} is ${service.state}`}>
@@ -105,5 +113,16 @@ function ServiceRow({
         </a>
       </td>
     </tr>
+  );
+}
+
+/** A value as a link that adds it to the filter. */
+function Narrow({ filter, term, text }: { readonly filter: ServicesFilter; readonly term: string; readonly text: string }) {
+  const query = narrowed(filter, term);
+  if (query === null) return <>{text}</>;
+  return (
+    <a class="plain mono" href={paths.services(query)} title={`Add ${term} to the filter`}>
+      {text}
+    </a>
   );
 }

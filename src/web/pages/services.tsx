@@ -1,29 +1,27 @@
 /** @jsxRuntime automatic @jsxImportSource hono/jsx */
-import type { LabelledService } from "../../api/labels.ts";
-import type { Job, Page as LedgerPage, PortCount, ServiceCounts } from "../../ledger/types.ts";
-import { hasProblems, isFiltered, nextQuery, previousQuery, rangeText, type ServicesFilter } from "../filters.ts";
+import { EXPORT_FORMATS } from "../../api/export-formats.ts";
+import { formatFilter } from "../../core/filter/filter.ts";
+import type { Job, ServiceCounts } from "../../ledger/types.ts";
+import { isFiltered, nextQuery, previousQuery, type ServicesFilter } from "../filters.ts";
 import { formatCount, plural } from "../format.ts";
 import { Page, type Frame } from "../layout.tsx";
+import type { Listing } from "../listing.ts";
 import { Pager, When } from "../parts.tsx";
 import { paths } from "../paths.ts";
 import type { Surroundings } from "../readers.ts";
-import { serviceName } from "../service-names.ts";
 import { Nothing } from "./services-empty.tsx";
-import { FilterForm } from "./services-filter.tsx";
+import { Facets } from "./services-facets.tsx";
+import { countText, FilterForm } from "./services-filter.tsx";
 import { ServicesTable } from "./services-table.tsx";
 
 export type ServicesPageProps = {
   readonly frame: Frame;
   readonly filter: ServicesFilter;
-  /** Null when the filter is wrong: then nothing was asked. */
-  readonly page: LedgerPage<LabelledService> | null;
-  /** Known-good services that the filter matches and the page leaves out. */
-  readonly hidden: number;
+  /** Null when the filter is wrong: then nothing was found. */
+  readonly listing: Listing | null;
   /** Known-good services that are open or missing; `counts` holds them too. */
   readonly knownGood: number;
   readonly counts: ServiceCounts;
-  /** Most frequent first. */
-  readonly ports: readonly PortCount[];
   /** Newest first; at most a few. */
   readonly jobs: readonly Job[];
   readonly surroundings: Surroundings | null;
@@ -31,31 +29,52 @@ export type ServicesPageProps = {
 
 /** The register: active open ports first. */
 export function ServicesPage(props: ServicesPageProps) {
-  const { frame, filter, page, counts, jobs } = props;
+  const { frame, filter, listing, counts, jobs } = props;
   const active = counts.open + counts.missing - props.knownGood;
   const known = counts.open + counts.missing + counts.closed > 0;
-  const back = previousQuery(filter);
   const title = known || jobs.some((job) => job.tiles.complete > 0) ? plural(active, "open port") : "No open ports known yet";
   return (
     <Page frame={frame} title={title} section="ports">
       <h1>{title}</h1>
       <Lede {...props} />
-      {(known || isFiltered(filter) || hasProblems(filter)) && <FilterForm filter={filter} hidden={props.hidden} />}
-      <Warnings surroundings={props.surroundings} />
-      {page !== null && active > 0 && !isFiltered(filter) && filter.cursor === null && <FrequentPorts ports={props.ports} />}
-      {page !== null && page.items.length > 0 && (
-        <>
-          <ServicesTable services={page.items} nowMs={frame.nowMs} captionText={captionOf(filter)} />
-          <Pager
-            label="Pages of ports"
-            previous={back === null ? null : paths.services(back)}
-            next={page.next === null ? null : paths.services(nextQuery(filter, page.next))}
-            where={`${plural(page.items.length, "row")} on this page`}
-          />
-        </>
+      {(known || isFiltered(filter) || filter.problem !== null) && (
+        <FilterForm filter={filter} hidden={listing?.counts.hiddenKnownGood ?? null} />
       )}
-      {page !== null && page.items.length === 0 && <Nothing {...props} known={known} />}
+      <Warnings surroundings={props.surroundings} />
+      {listing !== null && listing.page.items.length > 0 && <Found frame={frame} filter={filter} listing={listing} />}
+      {listing !== null && listing.page.items.length === 0 && <Nothing {...props} listing={listing} known={known} />}
     </Page>
+  );
+}
+
+/** The rows, the way on, and what they are made of. */
+function Found({ frame, filter, listing }: { readonly frame: Frame; readonly filter: ServicesFilter; readonly listing: Listing }) {
+  const { page, counts } = listing;
+  const back = previousQuery(filter);
+  return (
+    <div class="found">
+      <div>
+        <ServicesTable services={page.items} nowMs={frame.nowMs} captionText={captionOf(filter)} filter={filter} />
+        <Pager
+          label="Pages of ports"
+          previous={back === null ? null : paths.services(back)}
+          next={page.next === null ? null : paths.services(nextQuery(filter, page.next))}
+          where={`${plural(page.items.length, "row")} on this page, ${countText(counts.total)} in all`}
+        />
+        <p class="exports">
+          All of them as{" "}
+          {EXPORT_FORMATS.map((format, index) => (
+            <>
+              {index > 0 && ", "}
+              <a href={paths.exportServices(format, formatFilter(filter.filter))} download="">
+                {format}
+              </a>
+            </>
+          ))}
+        </p>
+      </div>
+      <Facets filter={filter} listing={listing} />
+    </div>
   );
 }
 
@@ -70,12 +89,12 @@ function Lede({ counts, jobs, frame, knownGood }: ServicesPageProps) {
       )}
       {knownGood > 0 && (
         <>
-          <a href={paths.services({ known: "only" })}>{formatCount(knownGood)} known-good</a> hidden.{" "}
+          <a href={paths.services({ q: "known:only" })}>{formatCount(knownGood)} known-good</a> hidden.{" "}
         </>
       )}
       {counts.closed > 0 && (
         <>
-          <a href={paths.services({ state: "closed" })}>{formatCount(counts.closed)} closed</a>.{" "}
+          <a href={paths.services({ q: "state:closed" })}>{formatCount(counts.closed)} closed</a>.{" "}
         </>
       )}
       {last === undefined ? (
@@ -100,16 +119,8 @@ function LatestWords({ job, nowMs }: { readonly job: Job; readonly nowMs: number
 }
 
 function captionOf(filter: ServicesFilter): string {
-  const states = {
-    active: "Active open ports by address",
-    open: "Open ports",
-    missing: "Missing ports",
-    closed: "Closed ports",
-    all: "All ports ever seen open, active ones first",
-  };
-  const network = rangeText(filter);
-  const place = network === null ? "" : ` in ${network}`;
-  return `${states[filter.choice]}${place}${filter.port === null ? "" : `, port ${filter.port}`}`;
+  const order = filter.sort.endsWith("port") ? "by port" : "by address";
+  return `${isFiltered(filter) ? "Ports that match the filter" : "Active open ports"}, ${order}`;
 }
 
 /** What stands between the reader and a complete picture, with the remedy. */
@@ -133,33 +144,5 @@ function Warnings({ surroundings }: { readonly surroundings: Surroundings | null
         </p>
       ))}
     </>
-  );
-}
-
-function FrequentPorts({ ports }: { readonly ports: readonly PortCount[] }) {
-  const active = ports.filter((port) => port.open + port.missing > 0);
-  if (active.length < 2) return null;
-  return (
-    <section class="frequent" aria-labelledby="frequent-heading">
-      <h2 id="frequent-heading" class="visually-hidden">
-        Most frequent ports
-      </h2>
-      <ul>
-        {active.map(({ protocol, port, open, missing }) => (
-          <li>
-            <a href={paths.services({ port: String(port) })}>
-              <span class="frequent-port mono">
-                {port}/{protocol}
-              </span>
-              <span class="frequent-name">{serviceName(protocol, port) ?? "\u00a0"}</span>
-              <span class="frequent-count">
-                {formatCount(open + missing)}
-                <span class="visually-hidden"> open</span>
-              </span>
-            </a>
-          </li>
-        ))}
-      </ul>
-    </section>
   );
 }

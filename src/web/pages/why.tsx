@@ -5,13 +5,20 @@ import { formatCount, formatUtc, plural, shortId } from "../format.ts";
 import { Page, type Frame } from "../layout.tsx";
 import { Command, State } from "../parts.tsx";
 import { paths } from "../paths.ts";
-import { serviceName } from "../service-names.ts";
+import type { Vantage } from "../../ledger/vantage.ts";
+import { Vantages } from "./vantages.tsx";
+import { serviceName } from "../../core/service-names.ts";
 import type { ScannerSeen } from "../vantage.ts";
 
-export type WhyPageProps = { readonly frame: Frame; readonly certificate: Certificate; readonly scanners: readonly ScannerSeen[] };
+export type WhyPageProps = {
+  readonly frame: Frame;
+  readonly certificate: Certificate;
+  readonly vantages: readonly Vantage[];
+  readonly scanners: readonly ScannerSeen[];
+};
 
 /** A verdict and everything that it rests on, in the order in which it came about. */
-export function WhyPage({ frame, certificate, scanners }: WhyPageProps) {
+export function WhyPage({ frame, certificate, vantages, scanners }: WhyPageProps) {
   const { address, protocol, port } = certificate.service;
   const { verdict, rules, sightings, misses, confirms } = explain(certificate, scanners);
   const name = serviceName(protocol, port);
@@ -45,6 +52,7 @@ export function WhyPage({ frame, certificate, scanners }: WhyPageProps) {
           <Confirmed confirm={confirm} />
         ))}
       </ol>
+      <Vantages rows={[{ service: certificate.service, vantages }]} nowMs={frame.nowMs} />
       <Proof certificate={certificate} />
     </Page>
   );
