@@ -7,15 +7,15 @@ import { freePort } from "./ports.ts";
 /** Ports that a person asked for. */
 export type FixedPorts = { readonly api?: number | undefined; readonly nats?: number | undefined };
 
-const NAMES = ["api", "nats", "registry", "registryAdmin", "ledger", "ledgerAdmin"] as const;
+const NAMES = ["api", "nats", "registry", "registryAdmin", "registryGrpc", "ledger", "ledgerAdmin"] as const;
 /** Children of a supervisor that was killed a moment ago still give up their ports. */
 const PATIENCE_MS = 2_000;
 
 /**
- * One free port of 127.0.0.1 for each purpose: the fixed ones, else those of the last start, else any.
- * Throws `conflict` when a fixed port is taken.
+ * One free port of 127.0.0.1 for each purpose: the fixed ones, else those of the last start, else any. `taken` ones are left out, and get
+ * the chosen ones: nobody listens on them yet. Throws `conflict` when a fixed port is taken.
  */
-export async function choosePorts(before: RegionPorts, fixed: FixedPorts): Promise<AllPorts> {
+export async function choosePorts(before: RegionPorts, fixed: FixedPorts, taken = new Set<number>()): Promise<AllPorts> {
   const chosen = new Map<(typeof NAMES)[number], number>();
   for (const name of NAMES) {
     const asked = name === "api" || name === "nats" ? fixed[name] : undefined;
@@ -23,7 +23,9 @@ export async function choosePorts(before: RegionPorts, fixed: FixedPorts): Promi
       const option = name === "api" ? "--port" : "--nats-port";
       throw new PortolanError("conflict", `port ${asked} is in use by another program; choose another with ${option}`);
     }
-    chosen.set(name, asked ?? (await reuseOrAny(before[name], new Set(chosen.values()))));
+    const port = asked ?? (await reuseOrAny(before[name], taken));
+    taken.add(port);
+    chosen.set(name, port);
   }
   return Object.fromEntries(chosen) as AllPorts;
 }

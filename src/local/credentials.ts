@@ -11,6 +11,8 @@ export type ScannerCredentialsInput = {
   readonly name: string;
   readonly region: string;
   readonly natsUrl: string;
+  /** PEM text of what the server's certificate is checked against; with it there has to be TLS. */
+  readonly natsCa?: string;
   readonly keeperPublicKeys: readonly string[];
   /** The scanner's own nkey seed. */
   readonly seed: string;
@@ -29,9 +31,9 @@ export function newScannerKey(): { readonly seed: string; readonly publicKey: st
 function scannerCredentials(input: ScannerCredentialsInput): string {
   const config: DaemonConfigInput = {
     region: input.region,
-    dataDir: `npx portolan-${input.name}`,
+    dataDir: `portolan-${input.name}`,
     roles: ["scanner"],
-    nats: { url: input.natsUrl },
+    nats: { url: input.natsUrl, ...(input.natsCa === undefined ? {} : { ca: input.natsCa }) },
     keySeed: input.seed,
     keeperPublicKeys: [...input.keeperPublicKeys],
     scanner: { name: input.name },
@@ -43,6 +45,18 @@ function scannerCredentials(input: ScannerCredentialsInput): string {
 /** Writes a credentials file that only its owner can read (mode 0600). */
 export function writeScannerCredentials(file: string, input: ScannerCredentialsInput): void {
   writeSecret(file, scannerCredentials(input));
+}
+
+/** Has a credentials file name another way to the region; all else in it, the key and a person's own settings, stays. Throws `invalid`. */
+export function changeScannerWay(file: string, way: Pick<ScannerCredentialsInput, "natsUrl" | "natsCa" | "keeperPublicKeys">): void {
+  const text = readFileSync(file, "utf8");
+  const before = parseScannerCredentials(text, file);
+  const nats = { url: way.natsUrl, ...(way.natsCa === undefined ? {} : { ca: way.natsCa }) };
+  const isSame =
+    before.nats.url === nats.url && before.nats.ca === nats.ca && before.keeperPublicKeys.join() === way.keeperPublicKeys.join();
+  if (isSame || before.nats.caFile !== undefined) return;
+  const changed = { ...(JSON.parse(text) as Record<string, unknown>), nats, keeperPublicKeys: way.keeperPublicKeys };
+  writeSecret(file, `${JSON.stringify(changed, null, 2)}\n`);
 }
 
 /** Reads a credentials file as the daemon does; throws `invalid` that says what is wrong. */
@@ -60,6 +74,7 @@ const localCredentialsSchema = z.object({
   token: z.string().min(1),
   region: nameSchema,
   natsUrl: z.url(),
+  natsCa: z.string().optional(),
   keeperPublicKeys: z.array(publicKeySchema),
 });
 /** What `npm start` leaves for the CLI on the same machine, in `data/credentials.json`. */

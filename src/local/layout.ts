@@ -16,6 +16,8 @@ const portsSchema = z.strictObject({
   nats: portSchema.optional(),
   registry: portSchema.optional(),
   registryAdmin: portSchema.optional(),
+  /** Replication port of the registry while its primary is here. */
+  registryGrpc: portSchema.optional(),
   ledger: portSchema.optional(),
   ledgerAdmin: portSchema.optional(),
 });
@@ -31,8 +33,12 @@ export type Layout = {
   readonly keys: string;
   readonly logs: string;
   readonly registry: string;
+  /** Copy of a registry replica's data, served while its primary is away. */
+  readonly registryAlone: string;
   readonly ledger: string;
   readonly nats: string;
+  /** Dumps of registry and ledger. */
+  readonly backups: string;
   /** State of a daemon: spool, finished assignments. */
   readonly daemon: (name: string) => string;
   readonly daemonConfig: (name: string) => string;
@@ -47,14 +53,25 @@ export function makeLayout(dir: string): Layout {
     keys: join(dir, "keys"),
     logs: join(dir, "logs"),
     registry: join(dir, "registry"),
+    registryAlone: join(dir, "registry-alone"),
     ledger: join(dir, "ledger"),
     nats: join(dir, "nats"),
+    backups: join(dir, "backups"),
     daemon: (name) => join(dir, "daemons", name),
     daemonConfig: (name) => join(dir, "daemons", `${name}.json`),
     credentials: join(dir, "credentials.json"),
   };
   try {
-    for (const folder of [dir, layout.keys, layout.logs, layout.registry, layout.ledger, layout.nats, join(dir, "daemons")]) {
+    for (const folder of [
+      dir,
+      layout.keys,
+      layout.logs,
+      layout.registry,
+      layout.ledger,
+      layout.nats,
+      layout.backups,
+      join(dir, "daemons"),
+    ]) {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
     }
     chmodSync(dir, 0o700);

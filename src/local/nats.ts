@@ -24,7 +24,7 @@ export type LocalNatsOptions = Omit<NatsServerOptions, "host" | "port" | "storeD
 };
 
 /** Who may connect; the rest of the configuration needs a restart. */
-export type NatsUsers = Pick<NatsServerOptions, "keepers" | "scanners" | "watchers">;
+export type NatsUsers = Pick<NatsServerOptions, "keepers" | "scanners" | "watchers" | "peers">;
 
 /** A running nats-server that has greeted a client. */
 export type LocalNats = {

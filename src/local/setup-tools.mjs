@@ -23,6 +23,13 @@ const NEEDS = [
     without: "nothing runs: regions, scanners and keepers talk over it",
   },
   {
+    tool: "openssl",
+    packages: ["openssl"],
+    purposes: ["start", "demo", "test"],
+    required: ["demo", "test"],
+    without: "no certificates: one region only, and NATS on loopback only",
+  },
+  {
     tool: "setpriv",
     packages: ["util-linux"],
     purposes: ["start", "demo", "test", "scanner"],

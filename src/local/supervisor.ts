@@ -73,6 +73,17 @@ export class Child {
     await this.#loop;
   }
 
+  /** Ends it in order and returns when it runs anew; throws `unavailable` after `timeoutMs`, while it is still tried. Nothing for one that is left down. */
+  async restart(timeoutMs: number): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    const before = this.#starts;
+    await this.#running?.stop();
+    while (this.#wanted && this.#starts === before) {
+      if (performance.now() > deadline) throw new PortolanError("unavailable", `${this.name} did not come back within ${timeoutMs} ms`);
+      await delay(10);
+    }
+  }
+
   /** Kills it by force, as a crash would; it comes back by itself unless `stayDown`. Resolves when the process has ended. */
   async kill9(options: { readonly stayDown?: boolean } = {}): Promise<void> {
     if (options.stayDown === true) {

@@ -11,7 +11,13 @@ const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin
 /** Wrappers of the programs that the setup step unpacked without root. */
 const UNPACKED = join(ROOT, ".cache/tools/bin");
 
-const PACKAGES: Readonly<Record<string, string>> = { nft: "nftables", ip: "iproute2", setpriv: "util-linux", stdbuf: "coreutils" };
+const PACKAGES: Readonly<Record<string, string>> = {
+  nft: "nftables",
+  ip: "iproute2",
+  setpriv: "util-linux",
+  stdbuf: "coreutils",
+  openssl: "openssl",
+};
 
 /** Full path of a program: from PATH, the system's own folders, or what the setup step unpacked; null when there is none. */
 export function findTool(name: string): string | null {

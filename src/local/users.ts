@@ -58,11 +58,14 @@ export class NatsUsersWatch {
 }
 
 async function readUsers(registry: Registry, place: Place): Promise<NatsUsers> {
-  const { scanners } = await registry.state();
+  const { scanners, regions } = await registry.state();
+  const others = regions.filter((region) => region.name !== place.region && region.state === "active");
   const own = scanners.filter((scanner) => scanner.region === place.region && scanner.enabled);
   return {
     // Upper case, so that no scanner can have the same name.
     keepers: [{ name: "KEEPER", publicKey: place.keeperPublicKey }],
     scanners: own.map(({ name, publicKey }) => ({ name, publicKey })),
+    // Keys that have ended stay listed to verify old records; a keeper that comes has the newest, yet others may still be at work.
+    peers: others.flatMap(({ name, keeperPublicKeys }) => keeperPublicKeys.map((publicKey) => ({ name: `peer_${name}`, publicKey }))),
   };
 }

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
-export const DEMO_MS_MAX = 420_000;
+export const DEMO_MS_MAX = 600_000;
 
 type DemoRun = { readonly code: number; readonly stdout: string; readonly stderr: string; readonly pid: number };
 

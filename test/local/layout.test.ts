@@ -48,7 +48,7 @@ test("ports stay the same from one start to the next", async () => {
   const first = await choosePorts(readPorts(layout, "eu"), {});
   writePorts(layout, "eu", first);
   expect(await choosePorts(readPorts(layout, "eu"), {})).toEqual(first);
-  expect(new Set(Object.values(first)).size).toBe(6);
+  expect(new Set(Object.values(first)).size).toBe(7);
   expect(() => readPorts(layout, "us")).toThrow('belongs to region "eu"');
 });
 

@@ -22,6 +22,8 @@ const shardSchema = z.object({
   tile: z.number(),
   shard: z.number(),
   scanner: z.string(),
+  region: z.string(),
+  attempt: z.number(),
   state: z.string(),
   percent: z.number().nullable(),
   ratePps: z.number().nullable(),
@@ -41,9 +43,25 @@ export type DemoService = z.infer<typeof serviceSchema>;
 
 const scannerSchema = z.object({
   name: z.string(),
+  region: z.string(),
   live: z.object({ engines: z.array(z.string()), notReady: z.string().nullable() }).nullable(),
 });
 export type DemoScanner = z.infer<typeof scannerSchema>;
+
+const changeSchema = z.object({
+  address: z.string().nullable(),
+  port: z.number().nullable(),
+  cause: z.object({ kind: z.string(), id: z.string().nullable() }),
+});
+export type DemoChange = z.infer<typeof changeSchema>;
+
+/** Of a caller that has to know which region answered, and nothing older than the question. */
+export type ApiOptions = {
+  /** An answer that another region gave instead counts as none. */
+  readonly region?: string;
+  /** Answers pass by the response cache. */
+  readonly fresh?: boolean;
+};
 
 /** The product's own HTTP API, as any user calls it. */
 export type Api = {
@@ -56,15 +74,22 @@ export type Api = {
   readonly shards: (id: string) => Promise<DemoShard[]>;
   /** Every service in every state, page by page. */
   readonly services: () => Promise<DemoService[]>;
+  /** Up to 1,000 changes after a cursor, oldest first, and the cursor behind them. */
+  readonly changes: (cursor: string | null) => Promise<{ readonly items: readonly DemoChange[]; readonly next: string | null }>;
 };
 
 type Call = (method: string, path: string, body?: unknown) => Promise<unknown>;
 
-function caller(url: string, token: string): Call {
+function caller(url: string, token: string, { region, fresh }: ApiOptions): Call {
+  const headers = {
+    authorization: `Bearer ${token}`,
+    "content-type": "application/json",
+    ...(fresh === true ? { "cache-control": "no-cache" } : {}),
+  };
   const once = async (method: string, path: string, body: unknown): Promise<Response> =>
     fetch(`${url}${path}`, {
       method,
-      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      headers,
       signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
@@ -72,19 +97,23 @@ function caller(url: string, token: string): Call {
     for (let tries = 1; ; tries += 1) {
       const response = await once(method, path, body);
       const text = await response.text();
-      if (response.ok) return JSON.parse(text) as unknown;
+      const by = response.headers.get("x-portolan-region") ?? region;
+      const isElsewhere = method === "GET" && region !== undefined && by !== region;
+      if (response.ok && !isElsewhere) return JSON.parse(text) as unknown;
       // 503: a part of the region is not ready yet. Every write can be repeated.
-      if (response.status !== 503 || tries === BUSY_TRIES_MAX) {
-        throw new PortolanError("unavailable", `${method} ${path} answered ${response.status}: ${text.slice(0, 600)}`);
+      if ((response.status !== 503 && !isElsewhere) || tries === BUSY_TRIES_MAX) {
+        const code = response.status === 404 ? "not-found" : "unavailable";
+        const instead = isElsewhere ? ` by region ${by} instead of ${region}` : "";
+        throw new PortolanError(code, `${method} ${path} was answered ${response.status}${instead}: ${text.slice(0, 600)}`);
       }
       await new Promise((resolve) => setTimeout(resolve, BUSY_PAUSE_MS));
     }
   };
 }
 
-/** Opens the API at this address with this token. Calls throw `unavailable` with the API's own words. */
-export function openApi(url: string, token: string): Api {
-  const call = caller(url, token);
+/** Opens the API at this address with this token. Calls throw `not-found` or `unavailable` with the API's own words. */
+export function openApi(url: string, token: string, options: ApiOptions = {}): Api {
+  const call = caller(url, token, options);
   const all = async <Item>(path: string, schema: z.ZodType<Item>): Promise<Item[]> => {
     const pageSchema = z.object({ items: z.array(schema), next_cursor: z.string().nullable() });
     const items: Item[] = [];
@@ -107,5 +136,11 @@ export function openApi(url: string, token: string): Api {
     tiles: (id) => all(`/v1/jobs/${id}/tiles`, tileSchema),
     shards: (id) => all(`/v1/jobs/${id}/shards`, shardSchema),
     services: () => all("/v1/services?state=all&known=show", serviceSchema),
+    changes: async (cursor) => {
+      const from = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+      const page = await call("GET", `/v1/changes?order=oldest&limit=${PAGE_LIMIT}${from}`);
+      const { items, next_cursor: next } = z.object({ items: z.array(changeSchema), next_cursor: z.string().nullable() }).parse(page);
+      return { items, next };
+    },
   };
 }

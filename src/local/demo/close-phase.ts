@@ -1,43 +1,42 @@
 import { openKeys, pairKey, type LabPair } from "../lab/truth.ts";
+import { reopenedKeys, settledRegisters } from "./registers.ts";
 import type { DemoResult } from "./result.ts";
-import { runJob, settledRegister, type Stage } from "./stage.ts";
+import { runJob, type Stage } from "./stage.ts";
 
-/** `closeAfter` complete jobs: exactly the closed ports are shown closed. */
+/** `closeAfter` complete jobs: exactly the closed ports are shown closed, in every region. */
 export async function closePhase(
   stage: Stage,
   plan: { readonly name: string; readonly closeAfter: number },
   closed: readonly LabPair[],
 ): Promise<DemoResult["close"]> {
-  const { playground, say, evidence } = stage;
+  const { playground, say, evidence, sites } = stage;
   for (let job = 1; job <= plan.closeAfter; job += 1) {
     await playground.startSeen();
     await runJob(stage, plan.name);
     say.line(`complete job ${job} of ${plan.closeAfter}`);
-    if (job < plan.closeAfter) await evidence.file("close", `probed-by-job-${job}.json`, (await playground.readSeen()).raw);
+    if (job < plan.closeAfter) await evidence.probes("close", `probed-by-job-${job}.json`, playground);
   }
-  const expected = closed.map(pairKey);
-  const { truth } = playground;
-  const open = openKeys(truth);
-  const isSettled = (now: { readonly closed: ReadonlySet<string> }): boolean => expected.every((key) => now.closed.has(key));
-  const register = await settledRegister(stage, isSettled);
-  const shown = expected.filter((key) => register.closed.has(key)).length;
-  const wrongly = [...register.closed].filter((key) => open.has(key) || !expected.includes(key)).length;
-  await evidence.phase("close", { truth, seen: await playground.readSeen(), services: register.services });
-  say.line(`${shown} of ${expected.length} closed ports are shown closed; wrongly closed: ${wrongly}`);
-  return { expected: expected.length, closed: shown, closedWrongly: wrongly };
+  const expected = new Set(closed.map(pairKey));
+  const open = openKeys(playground.truth);
+  const registers = await settledRegisters(sites, (now) => [...expected].every((key) => now.closed.has(key)));
+  const shown = [...registers.everywhere((one) => one.closed)].filter((key) => expected.has(key)).length;
+  const wrongly = [...registers.anywhere((one) => one.closed)].filter((key) => open.has(key) || !expected.has(key)).length;
+  await evidence.phase("close", { playground, registers });
+  say.line(`${shown} of ${expected.size} closed ports are shown closed in all ${sites.length} regions; wrongly closed in any: ${wrongly}`);
+  return { expected: expected.size, closed: shown, closedWrongly: wrongly };
 }
 
-/** Ports that open again come back as reopened, and no others. */
+/** Ports that open again come back as reopened in every region, and no others in any. */
 export async function reopenPhase(stage: Stage, plan: string, opened: readonly LabPair[]): Promise<DemoResult["reopen"]> {
-  const { playground, say, evidence } = stage;
+  const { playground, say, evidence, sites } = stage;
   await playground.startSeen();
   await runJob(stage, plan);
   const expected = new Set(opened.map(pairKey));
-  const register = await settledRegister(stage, ({ active }) => [...expected].every((key) => active.has(key)));
-  const reopened = register.services.filter((service) => service.state === "open" && service.reopened).map(pairKey);
-  const right = reopened.filter((key) => expected.has(key)).length;
-  await evidence.phase("reopen", { truth: playground.truth, seen: await playground.readSeen(), services: register.services });
-  say.line(`${right} of ${expected.size} opened ports came back as reopened; ${reopened.length - right} others are marked so`);
+  const registers = await settledRegisters(sites, ({ active }) => [...expected].every((key) => active.has(key)));
+  const right = [...registers.everywhere(reopenedKeys)].filter((key) => expected.has(key)).length;
+  const wrong = [...registers.anywhere(reopenedKeys)].filter((key) => !expected.has(key)).length;
+  await evidence.phase("reopen", { playground, registers });
+  say.line(`${right} of ${expected.size} opened ports came back as reopened in all ${sites.length} regions; ${wrong} others are marked so`);
   // A port that is marked without having been closed and opened counts against the phase.
-  return { expected: expected.size, reopened: right - (reopened.length - right) };
+  return { expected: expected.size, reopened: right - wrong };
 }

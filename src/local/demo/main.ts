@@ -2,20 +2,22 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { PortolanError } from "../../core/errors.ts";
-import { makeCleanup, playDemo } from "./demo.ts";
+import { makeCleanup } from "./cleanup.ts";
+import { playDemo } from "./demo.ts";
 import { readOptions } from "./options.ts";
 import { failures, type DemoResult } from "./result.ts";
 import { makeSay } from "./say.ts";
 
 // `npm run demo`: the main job on real traffic, from a plan to a page.
 
-function summary({ scan, partial, close, reopen, seconds }: DemoResult): string {
+function summary({ scan, partial, close, reopen, regions, seconds }: DemoResult): string {
   const shards = Object.entries(scan.shardsByScanner).map(([scanner, count]) => `${scanner} ran ${count}`);
   return [
     `scan     ${scan.found} of ${scan.expected} open pairs found, ${scan.unexpected} unexpected, ${scan.probedTwice} probed twice; ${scan.tiles} tiles, ${shards.join(", ")} shards`,
     `partial  scanner killed at ${partial.killedAtPercent} % of a shard: report ${partial.reportOutcome}, ${partial.sightings} sightings, ${partial.closedWrongly} wrongly closed`,
-    `close    ${close.closed} of ${close.expected} closed ports shown closed, ${close.closedWrongly} wrongly`,
-    `reopen   ${reopen.reopened} of ${reopen.expected} shown reopened`,
+    `close    ${close.closed} of ${close.expected} closed ports shown closed in every region, ${close.closedWrongly} wrongly in any`,
+    `reopen   ${reopen.reopened} of ${reopen.expected} shown reopened in every region`,
+    `regions  ${regions.count} with their APIs on ${regions.runtimes.join(", ")}: ${regions.equal ? "equal" : "DIFFERENT"} registers; a sighting is shown elsewhere within ${regions.lagMs.p50} ms (half of them), ${regions.lagMs.p99} ms (99 %)`,
     `in ${seconds} s`,
   ].join("\n");
 }
@@ -40,13 +42,15 @@ async function main(): Promise<number> {
   let code = 130;
   const play = async (): Promise<void> => {
     const evidence = options.evidence === undefined ? {} : { evidence: resolve(options.evidence) };
-    const { result, region } = await playDemo({ ...options, ...evidence }, { say, dir, cleanup });
+    const { result, sites } = await playDemo({ ...options, ...evidence }, { say, dir, cleanup });
     const problems = failures(result);
     code = problems.length === 0 ? 0 : 1;
     console.log(options.json ? JSON.stringify(result) : summary(result));
     for (const problem of problems) say.line(`DOES NOT HOLD: ${problem}`);
     if (!options.once) {
-      say.line(`It stays up: ${region.apiUrl}/ (Ctrl-C ends it and removes the lab)`);
+      say.line(
+        `It stays up: ${sites.map(({ name, region }) => `${name} ${region.apiUrl}/`).join("  ")} (Ctrl-C ends it and removes the lab)`,
+      );
       await interrupted;
     }
   };

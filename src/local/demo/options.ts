@@ -8,9 +8,11 @@ export type DemoOptions = {
   readonly json: boolean;
   /** Folder for truth files, the lab's own lists of probes and exports, per phase. */
   readonly evidence?: string;
-  /** Folder for the region's data and logs, kept afterwards; otherwise a temporary one. */
+  /** Folder for the regions' data and logs, kept afterwards; otherwise a temporary one. */
   readonly dir?: string;
   readonly seed: number;
+  /** A quarter of the addresses. */
+  readonly small: boolean;
   /** Loopback listeners even where a lab can be had. */
   readonly loopback: boolean;
 };
@@ -24,12 +26,15 @@ function parseSeed(text: string): number {
 /** Reads the command line; ends the process with a message when it is wrong. */
 export function readOptions(argv: readonly string[]): DemoOptions {
   return new Command("npm run demo --")
-    .description("Shows the main job on real traffic: real masscan in network namespaces against a lab whose truth is known.")
+    .description(
+      "Shows the main job on real traffic: real masscan in network namespaces against a lab whose truth is known, in three regions on this machine.",
+    )
     .option("--once", "end after the last phase", false)
     .option("--json", "print one JSON document with what was expected and what was found", false)
     .option("--evidence <folder>", "leave truth files, the lab's lists of probes and exports there")
-    .option("--dir <folder>", "keep the region's data and logs there; default: a temporary folder")
+    .option("--dir <folder>", "keep the regions' data and logs there; default: a temporary folder")
     .option("--seed <number>", "seed of the lab's truth", parseSeed, 20_260)
+    .option("--small", "the same with 1,024 addresses instead of 4,096", false)
     .option("--loopback", "use TCP connects against loopback listeners even if a lab can be had", false)
     .parse(argv)
     .opts<DemoOptions>();

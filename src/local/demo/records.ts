@@ -14,8 +14,14 @@ export type Records = {
   readonly jobSpec: (job: string) => Promise<JobSpec>;
   /** Reports about one shard, in the order of their acceptance. */
   readonly reports: (key: { readonly job: string; readonly tile: number; readonly shard: number }) => Promise<Report[]>;
+  /** The parts (bundles of sightings) that this region itself accepted, and when. */
+  readonly acceptedParts: () => Promise<AcceptedPart[]>;
   readonly close: () => void;
 };
+
+export type AcceptedPart = { readonly record: string; readonly region: string; readonly stampMs: number };
+
+const partRowSchema = z.object({ record: z.string(), region: z.string(), stampMs: z.number() });
 
 /** Opens the ledger of a region for reading. */
 export function openRecords(ledgerUrl: string): Records {
@@ -31,6 +37,12 @@ export function openRecords(ledgerUrl: string): Records {
         and body->>'$.key.shard' = ?3 order by log, rseq limit 100`;
       const [rows] = await database.batch([{ sql, args: [job, tile, shard] }], "read");
       return (rows ?? []).map((row) => reportSchema.parse(JSON.parse(z.string().parse(row["body"]))));
+    },
+    acceptedParts: async () => {
+      const sql = `select lower(hex(r.id)) as record, l.region, r.stamp_ms as stampMs from log l cross join record r on r.log = l.n
+        where l.own = 1 and r.kind = 'part' limit 100000`;
+      const [rows] = await database.batch([{ sql, args: [] }], "read");
+      return (rows ?? []).map((row) => partRowSchema.parse(row));
     },
     close: () => database.close(),
   };

@@ -1,25 +1,37 @@
 import { compareKeys, openKeys } from "../lab/truth.ts";
+import { type LagSample, watchLag } from "./lag.ts";
+import { settledRegisters } from "./registers.ts";
 import type { DemoResult } from "./result.ts";
-import { runJob, settledRegister, type Stage } from "./stage.ts";
+import { runJob, type Stage } from "./stage.ts";
 
-/** Two scanners share one job; the register then has to equal the truth. */
-export async function scanPhase(stage: Stage, plan: string): Promise<DemoResult["scan"]> {
-  const { playground, say, evidence } = stage;
+/** Six scanners in three regions share one job; each region's register then has to equal the truth. */
+export async function scanPhase(stage: Stage, plan: string): Promise<{ readonly scan: DemoResult["scan"]; readonly lags: LagSample[] }> {
+  const { playground, say, evidence, sites } = stage;
   await playground.startSeen();
+  const lag = watchLag(sites);
   const { job, shards } = await runJob(stage, plan);
   const truth = openKeys(playground.truth);
-  const register = await settledRegister(stage, ({ active }) => active.size >= truth.size);
-  const { missed, extra } = compareKeys(truth, register.active);
+  const registers = await settledRegisters(sites, ({ active }) => active.size >= truth.size);
+  const lags = await lag.stop();
+  const { missed } = compareKeys(
+    truth,
+    registers.everywhere(({ active }) => active),
+  );
+  const { extra } = compareKeys(
+    truth,
+    registers.anywhere(({ active }) => active),
+  );
   const seen = await playground.readSeen();
   const probedTwice = [...seen.packets.values()].filter((count) => count > 1).length;
   const shardsByScanner: Record<string, number> = {};
   for (const { scanner, state } of shards) if (state === "complete") shardsByScanner[scanner] = (shardsByScanner[scanner] ?? 0) + 1;
-  await evidence.phase("scan", { truth: playground.truth, seen, services: register.services });
+  await evidence.phase("scan", { playground, registers });
+  await evidence.file("scan", "lag.tsv", lagLines(lags));
   say.line(
-    `found ${truth.size - missed.length} of ${truth.size} open pairs, ${extra.length} that are not open; ` +
+    `found ${truth.size - missed.length} of ${truth.size} open pairs in every region, ${extra.length} that are not open; ` +
       `${seen.packets.size} pairs ${seen.isWhole ? "probed" : "answered"}, ${probedTwice} of them more than once`,
   );
-  return {
+  const scan = {
     expected: truth.size,
     found: truth.size - missed.length,
     missed: missed.length,
@@ -28,4 +40,10 @@ export async function scanPhase(stage: Stage, plan: string): Promise<DemoResult[
     tiles: job.tiles.total,
     shardsByScanner,
   };
+  return { scan, lags };
+}
+
+function lagLines(lags: readonly LagSample[]): string {
+  const lines = lags.map((one) => [one.record, one.acceptedIn, one.acceptedAtMs, one.shownIn, one.shownAtMs].join("\t"));
+  return `${["record\taccepted in\tat ms\tshown in\tat ms", ...lines].join("\n")}\n`;
 }
