@@ -3,7 +3,13 @@ import { join, resolve } from "node:path";
 import { publicKeyOf } from "../bus/keys.node.ts";
 import { PortolanError } from "../core/errors.ts";
 import { nameSchema } from "../core/messages/common.ts";
-import { newScannerKey, parseScannerCredentials, readLocalCredentials, writeScannerCredentials } from "../local/credentials.ts";
+import {
+  changeScannerWay,
+  newScannerKey,
+  parseScannerCredentials,
+  readLocalCredentials,
+  writeScannerCredentials,
+} from "../local/credentials.ts";
 import { bodyOf } from "./client.ts";
 import { answeringRegion } from "./commands/region.ts";
 import type { ScannerAddOptions } from "./commands/scanner-add.ts";
@@ -30,7 +36,10 @@ export async function addScanner(context: Context, name: string, options: Scanne
   const wasThere = existsSync(file);
   const { seed, publicKey } = wasThere ? keyOf(file, { name, region }) : newScannerKey();
   const register = { name, region, addresses: [...options.address], publicKey };
-  if (!context.isDryRun && !wasThere) writeScannerCredentials(file, { name, region, seed, ...way });
+  if (!context.isDryRun) {
+    if (wasThere) changeScannerWay(file, way);
+    else writeScannerCredentials(file, { name, region, seed, ...way });
+  }
   try {
     const scanner = await bodyOf(api.v1.scanners.$post({ json: register }));
     context.output.one({ scanner, file }, [
@@ -47,13 +56,13 @@ export async function addScanner(context: Context, name: string, options: Scanne
   context.output.note(`Copy that file to the scanner and run there, in the folder of Portolan: npm run scanner -- --config ${name}.json`);
   if (isLoopback(way.natsUrl)) {
     context.output.note(
-      `But ${way.natsUrl} is reachable from this machine only. For another machine start the region with "npm start -- --nats-host ADDRESS --nats-port 4222", and give nats://ADDRESS:4222 here with --nats.`,
+      `But ${way.natsUrl} is reachable from this machine only. For another machine start the region with "npm start -- --nats-host ADDRESS --nats-port 4222", and repeat this command there.`,
     );
   }
   return EXIT.ok;
 }
 
-type Way = { readonly natsUrl: string; readonly keeperPublicKeys: readonly string[] };
+type Way = { readonly natsUrl: string; readonly natsCa?: string; readonly keeperPublicKeys: readonly string[] };
 
 function wayToRegion(context: Context, options: ScannerAddOptions, region: string): Way {
   const local = readLocalCredentials(join(context.io.cwd, "data", "credentials.json"));
@@ -66,7 +75,14 @@ function wayToRegion(context: Context, options: ScannerAddOptions, region: strin
       `how a scanner reaches region "${region}" is not known here. Run this in the folder where that region's "npm start" runs, or give --nats URL and --keeper KEY`,
     );
   }
-  return { natsUrl, keeperPublicKeys };
+  // The authority of this installation; a server that is named by hand may have another one.
+  const natsCa =
+    options.ca === undefined
+      ? options.nats === undefined
+        ? known?.natsCa
+        : undefined
+      : readFileSync(resolve(context.io.cwd, options.ca), "utf8");
+  return { natsUrl, keeperPublicKeys, ...(natsCa === undefined ? {} : { natsCa }) };
 }
 
 function keyOf(

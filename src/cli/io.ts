@@ -24,5 +24,5 @@ export type Sink = {
   readonly stream: NodeJS.WriteStream | null;
 };
 
-/** Exit codes; part of the command line's promise. */
+/** Exit codes; part of the command line's promise. What they mean stands in exit-codes.ts. */
 export const EXIT = { ok: 0, findings: 1, usage: 2, auth: 3, notFound: 4, unavailable: 5, partial: 6, interrupted: 130 } as const;

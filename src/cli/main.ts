@@ -1,20 +1,10 @@
 import { CommanderError, InvalidArgumentError } from "commander";
-import { PortolanError, type ErrorCode } from "../core/errors.ts";
+import { PortolanError } from "../core/errors.ts";
 import { DryRun } from "./client.ts";
+import { exitCodeOf } from "./exit-codes.ts";
 import { EXIT, type Io, type Sink } from "./io.ts";
 import { createProgram } from "./program.ts";
 import { asCalled, visibleLines } from "./text.ts";
-
-const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
-  invalid: EXIT.usage,
-  unauthenticated: EXIT.auth,
-  forbidden: EXIT.auth,
-  "not-found": EXIT.notFound,
-  conflict: EXIT.usage,
-  "too-large": EXIT.usage,
-  unavailable: EXIT.unavailable,
-  internal: EXIT.usage,
-};
 
 /** Runs one command line (without the program's own name). Returns the exit code; never throws for anything that a person can do. */
 export async function run(args: readonly string[], io: Io): Promise<number> {
@@ -67,7 +57,7 @@ function explain(error: unknown, io: Io): number {
   }
   if (error instanceof PortolanError) {
     io.stderr.write(`portolan: ${visibleLines(asCalled(error.message, io.env))}\n`);
-    return EXIT_CODES[error.code];
+    return exitCodeOf(error.code);
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   io.stderr.write(`portolan: a bug of the command line itself; please report it:\n${visibleLines(text)}\n`);

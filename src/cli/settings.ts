@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { PortolanError } from "../core/errors.ts";
 import { parseSettings } from "./toml.ts";
 
@@ -30,7 +30,7 @@ type Source = { readonly origin: string; readonly isFile: boolean; readonly url?
  * else a stray portolan.toml in some folder could have the token sent to its own address. Throws `invalid` for a damaged file.
  */
 export function readSettings(input: SettingsSources): Settings {
-  const sources = listSources(input);
+  const sources = listSources(input).map(({ read }) => read());
   const urlSource = sources.find((source) => source.url !== undefined);
   const url = urlSource?.url === undefined ? null : { value: normaliseUrl(urlSource.url, urlSource.origin), origin: urlSource.origin };
   const tokenSource = sources.find(
@@ -48,15 +48,58 @@ export function redactToken(token: string): string {
   return `${match?.[1] ?? "…"}_…`;
 }
 
-function listSources({ flags, env, cwd, systemFile = "/etc/portolan/config.toml" }: SettingsSources): Source[] {
+/** One place that settings may come from, in the order of precedence. */
+export type SourceReport = {
+  readonly origin: string;
+  /** `set` holds something, `empty` nothing, `absent` is a file that is not there, `damaged` cannot be used. */
+  readonly state: "set" | "empty" | "absent" | "damaged";
+  readonly keys: readonly string[];
+  /** What is wrong or unwise, with its remedy. */
+  readonly problem: string | null;
+};
+
+/** Looks at every source, also at those that others overrule. Never throws for what is in them. */
+export function inspectSettings(input: SettingsSources): SourceReport[] {
+  return listSources(input).map(({ origin, read }) => {
+    try {
+      const source = read();
+      const keys = (["url", "token"] as const).filter((key) => source[key] !== undefined);
+      if (source.url !== undefined) normaliseUrl(source.url, origin);
+      if (keys.length === 0) return { origin, state: source.isFile && !exists(origin) ? "absent" : "empty", keys, problem: null };
+      return { origin, state: "set", keys, problem: source.isFile && source.token !== undefined ? readableByOthers(origin) : null };
+    } catch (error) {
+      if (!(error instanceof PortolanError)) throw error;
+      return { origin, state: "damaged", keys: [], problem: error.message };
+    }
+  });
+}
+
+function exists(file: string): boolean {
+  return statSync(file, { throwIfNoEntry: false }) !== undefined;
+}
+
+function readableByOthers(file: string): string | null {
+  const mode = statSync(file).mode & 0o777;
+  if ((mode & 0o077) === 0) return null;
+  return `others on this machine can read it, and it leads to a token; run: chmod 600 ${file}`;
+}
+
+type Place = { readonly origin: string; readonly read: () => Source };
+
+function listSources({ flags, env, cwd, systemFile = "/etc/portolan/config.toml" }: SettingsSources): Place[] {
   const home = env["XDG_CONFIG_HOME"] ?? (env["HOME"] === undefined ? undefined : join(env["HOME"], ".config"));
+  const toml = (file: string): Place => ({ origin: file, read: () => fromToml(file) });
+  const environment = (): Source => {
+    return { origin: "environment", isFile: false, url: nonEmpty(env["PORTOLAN_URL"]), token: envToken(env) };
+  };
+  const credentials = join(cwd, "data", "credentials.json");
   return [
-    { origin: "flag", isFile: false, url: flags.url, token: flags.token },
-    { origin: "environment", isFile: false, url: nonEmpty(env["PORTOLAN_URL"]), token: envToken(env) },
-    fromToml(join(cwd, "portolan.toml")),
-    ...(home === undefined ? [] : [fromToml(join(home, "portolan", "config.toml"))]),
-    fromToml(systemFile),
-    fromCredentials(join(cwd, "data", "credentials.json")),
+    { origin: "flag", read: () => ({ origin: "flag", isFile: false, url: flags.url, token: flags.token }) },
+    { origin: "environment", read: environment },
+    toml(join(cwd, "portolan.toml")),
+    ...(home === undefined || home === "" ? [] : [toml(join(home, "portolan", "config.toml"))]),
+    toml(systemFile),
+    { origin: credentials, read: () => fromCredentials(credentials) },
   ];
 }
 
@@ -70,12 +113,9 @@ function envToken(env: Readonly<Record<string, string | undefined>>): string | u
 function fromToml(file: string): Source {
   const text = readOptional(file);
   if (text === null) return { origin: file, isFile: true };
-  const values = parseSettings(text, file);
-  for (const key of values.keys()) {
-    if (!KEYS.includes(key)) throw new PortolanError("invalid", `${file} has an unknown key "${key}"; known are ${KEYS.join(", ")}`);
-  }
+  const values = parseSettings(text, { source: file, keys: KEYS });
   const tokenFile = values.get("token_file");
-  const token = values.get("token") ?? (tokenFile === undefined ? undefined : readSecretFile(tokenFile, file));
+  const token = values.get("token") ?? (tokenFile === undefined ? undefined : readSecretFile(resolve(dirname(file), tokenFile), file));
   return { origin: file, isFile: true, url: values.get("url"), token };
 }
 

@@ -16,7 +16,7 @@ export function visibleLines(text: string): string {
 }
 
 const COMMAND =
-  /(^|["\s])portolan (?=(?:(?:plan|job|scanner|services?|region|host|group|range|range-group|exclude|known|token|config|change|certificate|ledger) |changes\b|diff ))/g;
+  /(^|["\s])portolan (?=(?:(?:plan|job|scanner|services?|region|host|group|range|range-group|exclude|known|token|config|change|certificate|ledger|backup|nats|completion|import|export|deny|webhook) |changes\b|diff |doctor\b|restore ))/g;
 
 /** Messages write commands as `portolan job ls`; the reader gets them with the name by which the program was called, to copy as they stand. */
 export function asCalled(text: string, env: Readonly<Record<string, string | undefined>>): string {

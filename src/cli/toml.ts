@@ -1,26 +1,31 @@
+import { parse, TomlError } from "smol-toml";
 import { PortolanError } from "../core/errors.ts";
 
-const LINE = /^\s*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\["\\])*)"|'([^']*)')\s*(?:#.*)?$/;
-
 /**
- * The strings of a settings file: `key = "value"` lines and comments, which is all of TOML that the settings need.
- * Throws `invalid` that names the line for anything else, rather than guess.
+ * The settings of a TOML file: strings only, and only the keys that there are. Throws `invalid` that names file and, where it can be told, the line
+ * for anything else, rather than guess.
  */
-export function parseSettings(text: string, source: string): Map<string, string> {
+export function parseSettings(
+  text: string,
+  { source, keys }: { readonly source: string; readonly keys: readonly string[] },
+): Map<string, string> {
   const values = new Map<string, string>();
-  for (const [index, line] of text.split(/\r?\n/).entries()) {
-    if (/^\s*(#.*)?$/.test(line)) continue;
-    const match = LINE.exec(line);
-    const key = match?.[1];
-    if (match === null || key === undefined) {
-      throw new PortolanError(
-        "invalid",
-        `${source}, line ${index + 1} is not of the form key = "value"; correct it (keys: url, token, token_file)`,
-      );
-    }
-    if (values.has(key))
-      throw new PortolanError("invalid", `${source}, line ${index + 1} gives "${key}" a second time; keep one of the two`);
-    values.set(key, match[2]?.replace(/\\(["\\])/g, "$1") ?? match[3] ?? "");
+  for (const [key, value] of Object.entries(read(text, source))) {
+    if (!keys.includes(key)) throw new PortolanError("invalid", `${source} has an unknown key "${key}"; known are ${keys.join(", ")}`);
+    if (typeof value !== "string") throw new PortolanError("invalid", `${source}: ${key} is no text; write it like ${key} = "…"`);
+    values.set(key, value);
   }
   return values;
+}
+
+function read(text: string, source: string): Record<string, unknown> {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const why = error.message.split("\n")[0]?.replace(/^Invalid TOML document: /, "") ?? "";
+    throw new PortolanError("invalid", `${source}, line ${error.line}: ${why}. Settings are written like url = "http://127.0.0.1:4280"`, {
+      cause: error,
+    });
+  }
 }

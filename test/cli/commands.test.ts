@@ -109,19 +109,19 @@ test("lists are tables, one JSON document or JSON lines, with nothing else on st
 test("--fail-on-findings ends with 1 when anything is listed, and with 0 when nothing is", async () => {
   expect((await cli.portolan("service ls --fail-on-findings")).exitCode).toBe(1);
   const { ledger } = cli.api;
-  const usual = ledger.listServices;
-  ledger.listServices = async () => ({ items: [], next: null });
+  const usual = ledger.search;
+  ledger.search = async () => ({ items: [], next: null });
   try {
     expect((await cli.portolan("service ls --fail-on-findings")).exitCode).toBe(0);
   } finally {
-    ledger.listServices = usual;
+    ledger.search = usual;
   }
 });
 
 test("an empty list says what it rests on", async () => {
   const { ledger } = cli.api;
   const usual = { ...ledger };
-  ledger.listServices = async () => ({ items: [], next: null });
+  ledger.search = async () => ({ items: [], next: null });
   try {
     expect((await cli.portolan("service ls")).stderr).toContain("is running");
     expect((await cli.portolan("service ls --port 1")).stderr).toContain("filter");
@@ -143,15 +143,15 @@ test("an empty list says what it rests on", async () => {
 
 test("text from the network cannot steer the terminal", async () => {
   const { ledger } = cli.api;
-  const usual = ledger.listServices;
-  ledger.listServices = async () => ({ items: [{ ...SERVICE, seenBy: ["\x1b]0;owned\x07", "a\u202eb\r\n"] }], next: null });
+  const usual = ledger.search;
+  ledger.search = async () => ({ items: [{ ...SERVICE, seenBy: ["\x1b]0;owned\x07", "a\u202eb\r\n"] }], next: null });
   try {
     const ran = await cli.portolan("service ls", { isTTY: true, env: { NO_COLOR: "1" } });
     // oxlint-disable-next-line no-control-regex
     expect(ran.stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f\u202e]/);
     expect(ran.stdout).toContain("\\x1b]0;owned\\x07");
   } finally {
-    ledger.listServices = usual;
+    ledger.search = usual;
   }
 });
 
@@ -194,7 +194,7 @@ test("range groups, exclusions, scanner groups and tokens can be made, listed an
     ["group member pair --add de01=1", /pinned/],
     ["group ls", /@all/],
     ["group rm pair", /deleted/],
-    ["region ls", /eu +1 +answers here/],
+    ["region ls", /eu +active +1 +answers here/],
     ["scanner ls", /de01 +eu +never heard/],
     ["token ls", /viewer/],
     ["plan ls", /office/],

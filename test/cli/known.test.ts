@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { formatFilter } from "../../src/core/filter/filter.ts";
+import type { SearchContext } from "../../src/ledger/search/query.ts";
 import { type TestCli, startTestCli } from "./harness.ts";
 
 let cli: TestCli;
@@ -41,8 +43,12 @@ test("known-good rules are added, listed with their owner and end, and removed",
 test("a list says how many known-good services it does not show, and not that nothing is open", async () => {
   const { ledger } = cli.api;
   const usual = { ...ledger };
-  ledger.listServices = async ({ known }) => ({ items: known === "hide" ? [] : (await usual.listServices({})).items, next: null });
-  ledger.countKnown = async () => 2;
+  const isHidden = ({ filter }: SearchContext): boolean => formatFilter(filter).includes("known:hide");
+  ledger.search = async (query) => ({ items: isHidden(query) ? [] : (await usual.listServices({})).items, next: null });
+  ledger.searchCounts = async (context) => ({
+    total: { count: 1, exact: true },
+    hiddenKnownGood: { count: isHidden(context) ? 2 : 0, exact: true },
+  });
   try {
     const hidden = await cli.portolan("service ls");
     expect([hidden.exitCode, hidden.stdout, hidden.stderr]).toEqual([

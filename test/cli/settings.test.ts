@@ -1,9 +1,10 @@
 import fc from "fast-check";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { readSettings, redactToken } from "../../src/cli/settings.ts";
+import { inspectSettings, readSettings, redactToken } from "../../src/cli/settings.ts";
+import { PortolanError } from "../../src/core/errors.ts";
 import { asCalled, durationS, visible } from "../../src/cli/text.ts";
 import { parseSettings } from "../../src/cli/toml.ts";
 
@@ -73,13 +74,53 @@ test("a token may stand in a file of its own", () => {
   expect(() => readSettings({ flags: {}, env: { PORTOLAN_TOKEN_FILE: join(cwd, "none") }, cwd })).toThrow(/does not exist/);
 });
 
-test("a damaged or unknown setting is refused with its file and line, not guessed", () => {
-  for (const text of ['url = "a', "url: http://a", "[section]", 'url = "a"\nurl = "b"', "retries = 3"]) {
-    expect(() => parseSettings(text, "f.toml")).toThrow(/f\.toml, line \d/);
-  }
+test("a damaged or unknown setting is refused with its file and, where there is one, its line, not guessed", () => {
+  const parse = (text: string) => parseSettings(text, { source: "f.toml", keys: ["url", "token"] });
+  for (const text of ['url = "a', "url: http://a", 'url = "a"\nurl = "b"']) expect(() => parse(text)).toThrow(/^f\.toml, line \d: /);
+  for (const text of ["[section]", "retries = 3"]) expect(() => parse(text)).toThrow(/^f\.toml has an unknown key "/);
+  expect(() => parse("url = 3")).toThrow("f.toml: url is no text");
+  expect(parse('# all of TOML\n"url" = \'a\'\ntoken = """\nb"""')).toEqual(
+    new Map([
+      ["url", "a"],
+      ["token", "b"],
+    ]),
+  );
   writeFileSync(join(cwd, "portolan.toml"), 'adress = "http://a"\n');
   expect(() => readSettings({ flags: {}, env: {}, cwd })).toThrow(/unknown key "adress"/);
   expect(() => readSettings({ flags: { url: "ftp://a" }, env: {}, cwd: join(cwd, "xdg") })).toThrow(/no address of an API/);
+});
+
+test("any text at all is either settings or a refusal", () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.string({ unit: "binary", maxLength: 200 }), fc.string({ unit: fc.constantFrom(..."ab=\"'[]\n#\\"), maxLength: 40 })),
+      (text) => {
+        try {
+          parseSettings(text, { source: "f.toml", keys: ["a", "b"] });
+        } catch (error) {
+          expect(error).toBeInstanceOf(PortolanError);
+        }
+      },
+    ),
+  );
+});
+
+test("every source is looked at, also those that others overrule, and a file that others can read is told", () => {
+  readWith(["portolan.toml", "credentials"]);
+  chmodSync(join(cwd, "portolan.toml"), 0o644);
+  chmodSync(join(cwd, "data", "credentials.json"), 0o600);
+  mkdirSync(join(cwd, "xdg2", "portolan"), { recursive: true });
+  writeFileSync(join(cwd, "xdg2", "portolan", "config.toml"), "url = 3\n");
+  const reports = inspectSettings({ flags: {}, env: { XDG_CONFIG_HOME: join(cwd, "xdg2") }, cwd, systemFile: join(cwd, "none.toml") });
+  expect(reports.map(({ state }) => state)).toEqual(["empty", "empty", "set", "damaged", "absent", "set"]);
+  expect(reports.map(({ problem }) => problem?.replace(/.*(chmod|no text).*/, "$1") ?? "")).toEqual(["", "", "chmod", "no text", "", ""]);
+  expect(JSON.stringify(reports)).not.toContain("-token");
+});
+
+test("a token file is looked for beside the file that names it", () => {
+  writeFileSync(join(cwd, "xdg", "portolan", "my-token"), "ptl_y\n");
+  writeFileSync(join(cwd, "xdg", "portolan", "config.toml"), 'url = "http://a"\ntoken_file = "my-token"\n');
+  expect(readSettings({ flags: {}, env: { XDG_CONFIG_HOME: join(cwd, "xdg") }, cwd }).token?.value).toBe("ptl_y");
 });
 
 test("what is shown of a token is its id at most", () => {

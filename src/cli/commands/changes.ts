@@ -2,10 +2,11 @@ import type { Command } from "commander";
 import { PortolanError } from "../../core/errors.ts";
 import { formatUtc, shortId } from "../../web/format.ts";
 import { wholeNumber } from "../arguments.ts";
-import { bodyOf, type Api } from "../client.ts";
+import { bodyOf, firstRows, type Api } from "../client.ts";
 import type { Context, Session } from "../context.ts";
 import { EXIT } from "../io.ts";
 import type { Column, Tone } from "../output.ts";
+import { filterText } from "./service-filter.ts";
 
 const KINDS = [
   "first-observed",
@@ -23,6 +24,7 @@ const EXAMPLES = `
 Examples:
   portolan changes                                   the newest first
   portolan changes --kind opened,first-observed,reopened
+  portolan changes group:edge port:22 -change:missing
   portolan changes --ndjson --follow >> changes.ndjson      all there are, then what comes, until Ctrl-C
   portolan changes --kind opened --fail-on-findings  exit code 1 when there is any
 
@@ -48,6 +50,8 @@ export function registerChanges(program: Command, session: Session): void {
   const words = (command: Command): Command =>
     command
       .description("what changed, with its cause: the newest first")
+      .argument("[filter...]", "only changes of these places and kinds: ip:, net:, port:, proto:, group:, change:")
+      .allowUnknownOption()
       .option("--kind <kinds>", "only these kinds, separated by commas")
       .option("--limit <count>", "at most this many, up to 1000 (default: 100)", wholeNumber)
       .option("--oldest", "the oldest first")
@@ -55,7 +59,9 @@ export function registerChanges(program: Command, session: Session): void {
       .option("--follow", "all of them, the oldest first, and then what comes")
       .option("--fail-on-findings", "exit with 1 when anything is listed")
       .addHelpText("after", EXAMPLES)
-      .action(async (options: ListOptions) => session.finish(await showChanges(session.context(), options)));
+      .action(async (filter: string[], options: ListOptions) =>
+        session.finish(await showChanges(session.context(), filterText(filter), options)),
+      );
   words(program.command("changes"));
   words(program.command("change").description("what changed").command("ls"));
 }
@@ -64,7 +70,7 @@ async function readChanges(api: Api, query: Record<string, string>) {
   return bodyOf(api.v1.changes.$get({ query }));
 }
 
-async function showChanges(context: Context, options: ListOptions): Promise<number> {
+async function showChanges(context: Context, q: string, options: ListOptions): Promise<number> {
   const kinds = (options.kind ?? "").split(",").filter((kind) => kind !== "");
   for (const kind of kinds) {
     if (!KINDS.some((known) => known === kind))
@@ -72,12 +78,13 @@ async function showChanges(context: Context, options: ListOptions): Promise<numb
   }
   const api = context.api();
   const query = {
+    ...(q === "" ? {} : { q }),
     limit: String(options.limit ?? (options.follow === true ? 1_000 : 100)),
     ...(kinds.length === 0 ? {} : { kind: kinds.join(",") }),
     ...(options.oldest === true || options.follow === true ? { order: "oldest" } : {}),
   };
   if (options.follow === true) return follow(context, api, query, options.cursor);
-  const page = await readChanges(api, { ...query, ...(options.cursor === undefined ? {} : { cursor: options.cursor }) });
+  const page = await firstRows((cursor = options.cursor) => readChanges(api, { ...query, ...(cursor === undefined ? {} : { cursor }) }));
   context.output.list<Change>(page.items, { columns: COLUMNS, empty: "Nothing has changed yet.", next: page.next_cursor });
   return page.items.length > 0 && options.failOnFindings === true ? EXIT.findings : EXIT.ok;
 }

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { PortolanError } from "../../core/errors.ts";
 import { plural } from "../../web/format.ts";
-import { serviceName } from "../../web/service-names.ts";
+import { serviceName } from "../../core/service-names.ts";
 import { allRows, bodyOf, type Api } from "../client.ts";
 import type { Context, Session } from "../context.ts";
 import { EXIT } from "../io.ts";

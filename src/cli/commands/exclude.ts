@@ -4,6 +4,8 @@ import { checkPorts, collectRanges } from "../arguments.ts";
 import { allRows, bodyOf } from "../client.ts";
 import type { Context, Session } from "../context.ts";
 import { EXIT } from "../io.ts";
+import { registerBulk } from "./bulk.ts";
+import { registerRuleSet } from "./rule-set.ts";
 import { durationS } from "../text.ts";
 
 const EXAMPLES = `
@@ -40,6 +42,14 @@ export function registerExclude(program: Command, session: Session): void {
       context.output.one(gone, [`Exclusion ${gone.deleted} is deleted; from the next job on it may be probed again.`]);
       session.finish(EXIT.ok);
     });
+  registerBulk(exclude, "exclusions", session);
+  registerRuleSet(exclude, session, async (context, id, changes) => {
+    const rule = await bodyOf(context.api().v1.exclusions[":id"].$patch({ param: { id }, json: changes }));
+    context.output.one(rule, [
+      `Exclusion ${rule.id}: ${rule.ports === null ? "" : `ports ${rule.ports} of `}${rule.ranges.join(", ")} will not be probed.`,
+    ]);
+    return EXIT.ok;
+  });
 }
 
 type AddOptions = { readonly ports?: string; readonly reason: string; readonly owner: string; readonly for?: number };

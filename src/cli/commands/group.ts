@@ -2,6 +2,7 @@ import { InvalidArgumentError, type Command } from "commander";
 import { allRows, bodyOf } from "../client.ts";
 import type { Context, Session } from "../context.ts";
 import { EXIT } from "../io.ts";
+import { registerBulk } from "./bulk.ts";
 import type { Column } from "../output.ts";
 
 const EXAMPLES = `
@@ -46,6 +47,7 @@ export function registerGroup(program: Command, session: Session): void {
     .action(async (name: string, options: { readonly add?: Member; readonly remove?: string }) =>
       session.finish(await changeMembers(session.context(), name, options)),
     );
+  registerBulk(group, "groups", session);
 }
 
 type Group = {

@@ -4,6 +4,8 @@ import { checkPorts, collectRanges } from "../arguments.ts";
 import { allRows, bodyOf } from "../client.ts";
 import type { Context, Session } from "../context.ts";
 import { EXIT } from "../io.ts";
+import { registerBulk } from "./bulk.ts";
+import { registerRuleSet } from "./rule-set.ts";
 import { durationS } from "../text.ts";
 
 const EXAMPLES = `
@@ -44,6 +46,14 @@ export function registerKnown(program: Command, session: Session): void {
       context.output.one(gone, [`Known-good rule ${gone.deleted} is deleted; lists show again what it hid.`]);
       session.finish(EXIT.ok);
     });
+  registerBulk(known, "known-good", session);
+  registerRuleSet(known, session, async (context, id, changes) => {
+    const rule = await bodyOf(context.api().v1["known-good"][":id"].$patch({ param: { id }, json: changes }));
+    context.output.one(rule, [
+      `Known-good rule ${rule.id}: ${rule.ports === null ? "" : `ports ${rule.ports} of `}${rule.ranges.join(", ")}.`,
+    ]);
+    return EXIT.ok;
+  });
 }
 
 type AddOptions = { readonly ports?: string; readonly reason: string; readonly owner: string; readonly expires?: Expiry };

@@ -20,6 +20,9 @@ reads, and takes as long as a rebuild. It asks the ledger's database itself, so 
 
 Ends with 0 when both are equal and with 1 when they are not.`;
 const REBUILD_HELP = `
+Example:
+  portolan ledger rebuild --yes
+
 The keeper empties the register and makes it anew from the records, which stay. Meanwhile the register is incomplete, nothing
 closes, and what scanners report is taken as usual. It needs an administrator's token and --yes.`;
 

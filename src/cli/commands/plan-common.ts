@@ -20,8 +20,13 @@ export async function runningJob(api: Api, plan: string): Promise<string | undef
 
 /** One line about a plan: size, rhythm, who does it. */
 export function summaryOf(plan: Plan): string {
-  const every = plan.intervalS === null ? "on request" : `every ${formatDuration(plan.intervalS)}`;
-  return `${sizeOf(plan)}, ${every}, by scanner group ${plan.group}`;
+  return `${sizeOf(plan)}, ${plan.intervalS === null ? rhythmOf(plan) : `every ${rhythmOf(plan)}`}, by scanner group ${plan.group}`;
+}
+
+/** When it repeats: a length of time, a cron pattern with its time zone, or "on request". */
+export function rhythmOf({ intervalS, cron, timeZone }: Plan): string {
+  if (cron !== null) return `cron ${cron} (${timeZone})`;
+  return intervalS === null ? "on request" : formatDuration(intervalS);
 }
 
 /** How much one job is, and how long it takes. */

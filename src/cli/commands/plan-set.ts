@@ -22,6 +22,8 @@ type SetOptions = {
   readonly exclude?: readonly string[] | false;
   readonly ports?: string;
   readonly every?: string;
+  readonly cron?: string;
+  readonly timeZone?: string;
   readonly onRequest?: true;
   readonly rate?: number;
   readonly retries?: number;
@@ -30,7 +32,8 @@ type SetOptions = {
   readonly deadline?: string;
   readonly closeAfter?: number;
   readonly confirm?: boolean;
-  readonly home?: string;
+  readonly home?: readonly string[];
+  readonly takeoverAfter?: string;
   readonly canary?: readonly Canary[] | false;
   readonly enabled?: true;
   readonly disabled?: true;
@@ -47,6 +50,8 @@ export function registerPlanSet(plan: Command, session: Session): void {
     .option("--no-exclude", "leave no range group out any more")
     .option("--every <duration>", "repeat, like 90m, 6h, 1d", checkDuration)
     .option("--on-request", "do not repeat any more")
+    .option("--cron <pattern>", 'five fields, like "30 3 * * 1-5", instead of --every')
+    .option("--time-zone <zone>", "time zone of the pattern, like Europe/Berlin (default: UTC)")
     .option("--rate <pps>", "packets per second of each scanner", wholeNumber)
     .option("--retries <count>", "how often masscan repeats an unanswered probe", wholeNumber)
     .option("--group <group>", "scanner group that shares the work")
@@ -55,7 +60,12 @@ export function registerPlanSet(plan: Command, session: Session): void {
     .option("--close-after <misses>", "complete looks in sequence that must miss a port before it closes", wholeNumber)
     .option("--confirm", "close a port only when a probe has confirmed it as well")
     .option("--no-confirm", "close a port without a confirming probe")
-    .option("--home <region>", "region whose keeper plans the jobs")
+    .option(
+      "--home <region>",
+      "region whose keeper plans the jobs; repeat it for who takes over: these replace the present ones",
+      collectFrom<string>(collect),
+    )
+    .option("--takeover-after <duration>", "how long nothing may come from a home before the next one plans", checkDuration)
     .option(
       "--canary <address:port>",
       "port known to be open; repeat it: these replace the present ones",
@@ -87,6 +97,8 @@ function changesOf(options: SetOptions) {
     ...(options.include === undefined ? {} : { include: [...options.include] }),
     ...(options.exclude === undefined ? {} : { exclude: listOf(options.exclude) }),
     ...(options.every === undefined ? {} : { every: options.every }),
+    ...(options.cron === undefined ? {} : { cron: options.cron }),
+    ...(options.timeZone === undefined ? {} : { timeZone: options.timeZone }),
     ...(options.onRequest === undefined ? {} : { every: null }),
     ...(options.rate === undefined ? {} : { rateLimitPps: options.rate }),
     ...(options.retries === undefined ? {} : { retries: options.retries }),
@@ -95,7 +107,8 @@ function changesOf(options: SetOptions) {
     ...(options.deadline === undefined ? {} : { deadline: options.deadline }),
     ...(options.closeAfter === undefined ? {} : { closeAfter: options.closeAfter }),
     ...(options.confirm === undefined ? {} : { confirm: options.confirm }),
-    ...(options.home === undefined ? {} : { home: options.home }),
+    ...(options.home === undefined ? {} : { homes: [...options.home] }),
+    ...(options.takeoverAfter === undefined ? {} : { takeoverAfter: options.takeoverAfter }),
     ...(options.canary === undefined ? {} : { canaries: listOf(options.canary) }),
     ...(options.enabled === undefined ? {} : { enabled: true }),
     ...(options.disabled === undefined ? {} : { enabled: false }),

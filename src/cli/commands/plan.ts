@@ -4,9 +4,11 @@ import { shorten } from "../arguments.ts";
 import { allRows, bodyOf } from "../client.ts";
 import type { Context, Session } from "../context.ts";
 import { EXIT } from "../io.ts";
+import { registerBulk } from "./bulk.ts";
 import { factLines, type Column } from "../output.ts";
-import { readPlan, sizeOf, startJob, type Plan } from "./plan-common.ts";
+import { readPlan, rhythmOf, sizeOf, startJob, type Plan } from "./plan-common.ts";
 import { registerPlanAdd } from "./plan-add.ts";
+import { registerPlanPreview } from "./plan-preview.ts";
 import { registerPlanSet } from "./plan-set.ts";
 
 /** `portolan plan …`: what to scan and how often. */
@@ -14,6 +16,7 @@ export function registerPlan(program: Command, session: Session): void {
   const plan = program.command("plan").description("what to scan and how often");
   registerPlanAdd(plan, session);
   registerPlanSet(plan, session);
+  registerPlanPreview(plan, session);
   plan
     .command("ls")
     .description("list the plans")
@@ -30,6 +33,7 @@ export function registerPlan(program: Command, session: Session): void {
     .command("rm <name>")
     .description("delete a plan; what it found stays in the register, and nothing closes any more")
     .action(async (name: string) => session.finish(await removePlan(session.context(), name)));
+  registerBulk(plan, "plans", session);
 }
 
 async function startPlan(context: Context, name: string): Promise<number> {
@@ -41,7 +45,7 @@ async function startPlan(context: Context, name: string): Promise<number> {
 
 const COLUMNS: readonly Column<Plan>[] = [
   { title: "plan", value: (plan) => plan.name },
-  { title: "every", value: (plan) => (plan.intervalS === null ? "on request" : formatDuration(plan.intervalS)) },
+  { title: "every", value: rhythmOf },
   { title: "ports", value: (plan) => shorten(plan.ports, 30) },
   { title: "ranges", value: (plan) => shorten(plan.include.join(", "), 30) },
   { title: "scanners", value: (plan) => plan.group },
@@ -70,9 +74,12 @@ async function showPlan(context: Context, name: string): Promise<number> {
       ["scans", plan.include.join(", ")],
       ["leaves out", plan.exclude.join(", ") || "nothing but the exclusions"],
       ["ports", plan.ports],
-      ["every", plan.intervalS === null ? "on request" : formatDuration(plan.intervalS)],
+      ["every", rhythmOf(plan)],
       ["scanner group", plan.group],
-      ["home", plan.home],
+      [
+        "home",
+        plan.homes.length > 1 ? `${plan.homes.join(", then ")} (after ${formatDuration(plan.takeoverAfterS)} of silence)` : plan.home,
+      ],
       ["engine", plan.engine],
       ["rate", `${formatRate(plan.rateLimitPps)} of each scanner, ${plan.retries} retries`],
       ["closes after", `${plan.closeAfter} complete looks that miss a port${plan.confirm ? ", and a confirming probe" : ""}`],

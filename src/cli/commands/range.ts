@@ -5,6 +5,7 @@ import { collectRanges, readRanges } from "../arguments.ts";
 import { allRows, bodyOf, type Api } from "../client.ts";
 import type { Context, Session } from "../context.ts";
 import { EXIT } from "../io.ts";
+import { registerBulk } from "./bulk.ts";
 
 const EXAMPLES = `
 Examples:
@@ -23,9 +24,14 @@ export function registerRange(program: Command, session: Session): void {
     .command("add <group> [ranges...]")
     .description("add ranges to a range group, which is made if it is not there")
     .option("--file <file>", "ranges from a file, one a line; # begins a comment")
-    .action(async (group: string, ranges: readonly string[], options: { readonly file?: string }) =>
+    .option("--allow-special-purpose", "a new group may hold private and other special-purpose blocks that plans are to scan")
+    .action(async (group: string, ranges: readonly string[], options: AddOptions) =>
       session.finish(
-        await addRanges(session.context(), group, [...check(ranges), ...(options.file === undefined ? [] : readRanges(options.file))]),
+        await addRanges(
+          session.context(),
+          { name: group, ranges: [...check(ranges), ...(options.file === undefined ? [] : readRanges(options.file))] },
+          options,
+        ),
       ),
     );
   range
@@ -38,19 +44,28 @@ export function registerRange(program: Command, session: Session): void {
     .action(async (group: string, ranges: readonly string[]) =>
       session.finish(await removeRanges(session.context(), group, check(ranges))),
     );
+  registerBulk(range, "range-groups", session);
 }
 
 function check(ranges: readonly string[]): string[] {
   return ranges.reduce<string[]>((all, range) => collectRanges(range, all), []);
 }
 
-async function addRanges(context: Context, name: string, ranges: readonly string[]): Promise<number> {
+type AddOptions = { readonly file?: string; readonly allowSpecialPurpose?: boolean };
+
+async function addRanges(
+  context: Context,
+  { name, ranges }: { readonly name: string; readonly ranges: readonly string[] },
+  { allowSpecialPurpose = false }: AddOptions,
+): Promise<number> {
   const api = context.api();
   const isThere = (await readGroups(api)).some((group) => group.name === name);
   if (isThere && ranges.length === 0) throw new PortolanError("invalid", `give the ranges to add: portolan range add ${name} 192.0.2.0/24`);
   const group = isThere
     ? await bodyOf(api.v1["range-groups"][":name"].ranges.$post({ param: { name }, json: { ranges: [...ranges] } }))
-    : await bodyOf(api.v1["range-groups"].$post({ json: { name, ranges: [...ranges] } }));
+    : await bodyOf(
+        api.v1["range-groups"].$post({ json: { name, ranges: [...ranges], ...(allowSpecialPurpose ? { allowSpecialPurpose } : {}) } }),
+      );
   context.output.one(group, [`Range group ${group.name}: ${plural(group.ranges, "range")}, ${group.addresses} addresses.`]);
   return EXIT.ok;
 }

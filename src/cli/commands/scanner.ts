@@ -3,13 +3,17 @@ import { formatWhen, shortId } from "../../web/format.ts";
 import { allRows, bodyOf } from "../client.ts";
 import type { Context, Session } from "../context.ts";
 import { EXIT } from "../io.ts";
+import { registerBulk } from "./bulk.ts";
 import type { Column, Tone } from "../output.ts";
 import { registerScannerAdd } from "./scanner-add.ts";
+import { registerScannerRun } from "./scanner-run.ts";
+import { registerScannerSet } from "./scanner-set.ts";
 
 /** `portolan scanner …`: the machines that send probes. */
 export function registerScanner(program: Command, session: Session): void {
   const scanner = program.command("scanner").description("machines that send probes");
   registerScannerAdd(scanner, session);
+  registerScannerRun(scanner, session);
   scanner
     .command("ls")
     .description("list the scanners, what they do, and why one does nothing")
@@ -23,6 +27,8 @@ export function registerScanner(program: Command, session: Session): void {
       context.output.one(gone, [`Scanner ${gone.deleted} is deleted and gets no further work.`]);
       session.finish(EXIT.ok);
     });
+  registerBulk(scanner, "scanners", session);
+  registerScannerSet(scanner, session);
 }
 
 type Live = {

@@ -1,15 +1,17 @@
 import type { Command } from "commander";
 import { PortolanError } from "../../core/errors.ts";
 import { parseRange } from "../../core/range.ts";
+import { SEARCH_SORTS } from "../../ledger/search/query.ts";
 import { formatUtc, formatWhen, plural, shortId } from "../../web/format.ts";
 import { paths } from "../../web/paths.ts";
-import { serviceName } from "../../web/service-names.ts";
+import { serviceName } from "../../core/service-names.ts";
 import { asArgument, wholeNumber } from "../arguments.ts";
-import { allRows, bodyOf, type Api } from "../client.ts";
+import { allRows, bodyOf, eachPage, firstRows, type Api } from "../client.ts";
 import type { Context, Session } from "../context.ts";
 import { EXIT } from "../io.ts";
 import type { Column, Tone } from "../output.ts";
 import { momentText } from "./diff.ts";
+import { FILTER_HELP, filterText, registerFacets } from "./service-filter.ts";
 import { showWhy, WHY_EXAMPLES } from "./service-why.ts";
 
 const STATES = ["active", "open", "missing", "closed", "all"] as const;
@@ -17,18 +19,24 @@ const KNOWN = ["hide", "show", "only"] as const;
 const EXAMPLES = `
 Examples:
   portolan service ls                              what is open now, missing ones included
-  portolan service ls --cidr 192.0.2.0/24 --port 22
-  portolan service ls --state closed --all --ndjson
-  portolan service ls --port 3389 --fail-on-findings     exit code 1 when there is any: for cron and CI
+  portolan service ls 192.0.2.0/24 port:22,80-90 'seen:<24h'
+  portolan service ls group:edge -port:tcp/443 --sort=-address
+  portolan service ls state:closed --all --ndjson
+  portolan service ls vantage:disagree             open from one region, silent from another
+  portolan service ls 3389 --fail-on-findings      exit code 1 when there is any: for cron and CI
+
+${FILTER_HELP}
 
 States: open (seen, and not missed since), missing (missed by a complete look, not yet proven closed), closed.`;
 
 type ListOptions = {
+  readonly sort?: string;
   readonly cidr?: string;
   readonly port?: number;
   readonly protocol?: string;
-  readonly state: string;
-  readonly known: string;
+  readonly state?: string;
+  readonly known?: string;
+  readonly vantage?: string;
   readonly limit?: number;
   readonly all?: boolean;
   readonly failOnFindings?: boolean;
@@ -39,19 +47,25 @@ type ListOptions = {
 export function registerService(program: Command, session: Session): void {
   const service = program.command("service").alias("services").description("the register of open ports");
   service
-    .command("ls")
-    .description("list services, by address and port")
+    .command("ls [filter...]")
+    .description("list services that a filter matches, by address and port")
+    .allowUnknownOption()
     .option("--cidr <range>", "only in this CIDR, first-last or address", (value) => asArgument(() => (parseRange(value), value)))
     .option("--port <port>", "only this port", wholeNumber)
     .option("--protocol <name>", "only tcp, udp or sctp")
-    .option("--state <state>", `one of ${STATES.join(", ")}; active is open and missing`, "active")
-    .option("--known <how>", `known-good services: one of ${KNOWN.join(", ")}`, "hide")
+    .option("--state <state>", `one of ${STATES.join(", ")}; default: active, open and missing`)
+    .option("--known <how>", `known-good services: one of ${KNOWN.join(", ")}; default: hide`)
+    .option("--vantage <what>", "disagree: only what one region sees and another one looked for in vain")
+    .option("--sort <order>", `one of ${SEARCH_SORTS.join(", ")}; with - the other way round: --sort=-address; default: address`)
     .option("--as-of <when>", "what was open then: a time, or how long ago (12h, 7d); no other filter applies")
     .option("--limit <count>", "at most this many, up to 1000 (default: 100)", wholeNumber)
     .option("--all", "all of them")
     .option("--fail-on-findings", "exit with 1 when anything is listed")
     .addHelpText("after", EXAMPLES)
-    .action(async (options: ListOptions) => session.finish(await listServices(session.context(), options)));
+    .action(async (words: string[], options: ListOptions) =>
+      session.finish(await listServices(session.context(), filterText(words), options)),
+    );
+  registerFacets(service, session);
   service
     .command("why <address> <port>")
     .description("why the register calls a service open, missing or closed; --json is the certificate")
@@ -97,33 +111,64 @@ async function listServicesAt(context: Context, when: string): Promise<number> {
   return EXIT.ok;
 }
 
-async function listServices(context: Context, options: ListOptions): Promise<number> {
+async function listServices(context: Context, q: string, options: ListOptions): Promise<number> {
   if (options.asOf !== undefined) return listServicesAt(context, options.asOf);
-  const state = STATES.find((known) => known === options.state);
-  if (state === undefined) throw new PortolanError("invalid", `unknown state "${options.state}"; it is one of ${STATES.join(", ")}`);
-  const known = KNOWN.find((choice) => choice === options.known);
-  if (known === undefined) throw new PortolanError("invalid", `unknown --known "${options.known}"; it is one of ${KNOWN.join(", ")}`);
   const api = context.api();
-  const filter: Record<string, string> = {
-    ...(options.cidr === undefined ? {} : { cidr: options.cidr }),
-    ...(options.port === undefined ? {} : { port: String(options.port) }),
-    ...(options.protocol === undefined ? {} : { protocol: options.protocol }),
-  };
-  let hidden = 0;
+  const query = queryOf(q, options);
+  let hidden = { count: 0, exact: true };
   const read = async (limit: number, cursor?: string) => {
-    const rows = await readServices(api, { ...filter, state, known, limit: String(limit), ...(cursor === undefined ? {} : { cursor }) });
-    hidden = rows.hiddenKnownGood;
+    const rows = await readServices(api, { ...query, limit: String(limit), ...(cursor === undefined ? {} : { cursor }) });
+    hidden = { count: rows.hiddenKnownGood, exact: rows.hiddenKnownGoodExact };
     return rows;
   };
+  if (options.all === true && context.output.format === "ndjson") {
+    const listed = await eachPage(
+      (cursor) => read(1_000, cursor),
+      (rows) => showRows(context, rows, null),
+    );
+    return listed > 0 && options.failOnFindings === true ? EXIT.findings : EXIT.ok;
+  }
   const page =
-    options.all === true ? { items: await allRows((cursor) => read(1_000, cursor)), next_cursor: null } : await read(options.limit ?? 100);
-  const isFiltered = Object.keys(filter).length > 0 || state !== "active" || known === "only";
-  const isSilent = page.items.length > 0 || hidden > 0 || context.output.format !== "table";
-  const empty = isSilent ? "" : await emptyText(api, isFiltered);
-  context.output.list<Service>(page.items, { columns: columnsAt(context.io.now(), true), empty, next: page.next_cursor });
-  if (hidden > 0 && context.output.format === "table")
-    context.output.note(`${plural(hidden, "known-good service")} not shown; list them with --known show`);
+    options.all === true
+      ? { items: await allRows((cursor) => read(1_000, cursor)), next_cursor: null }
+      : await firstRows((cursor) => read(options.limit ?? 100, cursor));
+  const narrows = Object.entries(query).some(
+    ([name, value]) => name !== "sort" && value !== "active" && !(name === "known" && value !== "only"),
+  );
+  const isSilent = page.items.length > 0 || hidden.count > 0 || page.next_cursor !== null || context.output.format !== "table";
+  showRows(context, page.items, page.next_cursor, isSilent ? "" : await emptyText(api, narrows));
+  if (hidden.count > 0 && context.output.format === "table")
+    context.output.note(
+      `${hidden.exact ? "" : "At least "}${plural(hidden.count, "known-good service")} not shown; list them with --known show`,
+    );
   return page.items.length > 0 && options.failOnFindings === true ? EXIT.findings : EXIT.ok;
+}
+
+function showRows(context: Context, rows: readonly Service[], next: string | null, empty = ""): void {
+  context.output.list<Service>(rows, { columns: columnsAt(context.io.now(), true), empty, next });
+}
+
+/** The query of a list. Throws `invalid` before anything is sent. */
+function queryOf(q: string, { cidr, port, protocol, state, known, vantage, sort }: ListOptions): Record<string, string> {
+  const oneOf = (name: string, value: string | undefined, choices: readonly string[]): void => {
+    if (value !== undefined && !choices.includes(value))
+      throw new PortolanError("invalid", `unknown ${name} "${value}"; it is one of ${choices.join(", ")}`);
+  };
+  oneOf("state", state, STATES);
+  oneOf("--known", known, KNOWN);
+  oneOf("--sort", sort, SEARCH_SORTS);
+  oneOf("--vantage", vantage, ["disagree"]);
+  const given = {
+    q: q === "" ? undefined : q,
+    cidr,
+    port: port === undefined ? undefined : String(port),
+    protocol,
+    state,
+    known,
+    vantage,
+    sort,
+  };
+  return Object.fromEntries(Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
 /** An empty list alone would look like "nothing is open": says what it rests on. */
@@ -157,14 +202,32 @@ function columnsAt(nowMs: number, hasAddress: boolean): Column<Service>[] {
   ];
 }
 
+type HostService = Awaited<ReturnType<typeof readHost>>["services"][number];
+
+async function readHost(api: Api, address: string) {
+  return bodyOf(api.v1.hosts[":address"].$get({ param: { address } }));
+}
+
+/** Where regions disagree about a port: who saw it when, and whose look missed it. */
+function vantageLines({ port, protocol, vantages }: HostService): string[] {
+  const silent = vantages.filter(({ says }) => says === "silent");
+  if (silent.length === 0 || silent.length === vantages.length) return [];
+  return vantages.map(({ region, lastSeenMs, missed }) => {
+    const seen = lastSeenMs === null ? "never seen" : `last seen ${formatUtc(lastSeenMs)}`;
+    const what = missed?.by === "probe" ? "a confirm" : "a complete look";
+    return `${port}/${protocol} from ${region}: ${seen}${missed === null ? "" : `, missed by ${what} at ${formatUtc(missed.atMs)}`}`;
+  });
+}
+
 async function showHost(context: Context, address: string): Promise<number> {
   const api = context.api();
-  const host = await bodyOf(api.v1.hosts[":address"].$get({ param: { address } }));
+  const host = await readHost(api, address);
   if (context.output.format === "json") {
     context.output.one(host, []);
     return EXIT.ok;
   }
   context.output.list<Service>(host.services, { columns: columnsAt(context.io.now(), false), empty: "" });
+  for (const line of host.services.flatMap(vantageLines)) context.output.note(line);
   const latest = Math.max(...host.services.map((service) => service.lastSeenMs));
   context.output.note(`${host.address}, last seen ${formatUtc(latest)}. In the browser: ${paths.host(host.address)}`);
   return EXIT.ok;
