@@ -1,15 +1,23 @@
 import { parseArgs } from "node:util";
 import { benchClose } from "./close.ts";
+import { benchExport } from "./export.ts";
 import { benchFalseClose } from "./false-close.ts";
+import { benchHotList } from "./hot-list.ts";
 import { benchIngest } from "./ingest.ts";
+import { benchRegions } from "./regions.ts";
 import { type BenchResult, keepsBudget, tableOf } from "./result.ts";
 import { benchScan } from "./scan.ts";
+import { benchSearch } from "./search.ts";
 
 const BENCHES: Readonly<Record<string, () => Promise<BenchResult>>> = {
   ingest: () => benchIngest(),
   scan: () => benchScan(),
   close: () => benchClose(),
+  search: () => benchSearch(),
+  export: () => benchExport(),
   "false-close": () => benchFalseClose(),
+  "hot-list": () => benchHotList(),
+  regions: () => benchRegions(),
 };
 const USAGE = `usage: npm run bench -- [--json] [${Object.keys(BENCHES).join(" | ")}] …`;
 
