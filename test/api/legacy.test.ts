@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { until } from "../bus/until.ts";
 import { basic, type OutsideWorld, startOutsideWorld } from "./outside-world.ts";
 
 let world: OutsideWorld;
@@ -53,7 +54,9 @@ describe("POST /results", () => {
   test("is the same record when it is repeated", async () => {
     const before = await world.ledger.frontier();
     const body = '[{"ip":"192.0.2.7","timestamp":"1700000000","ports":[{"port":444,"proto":"tcp","status":"open"}]}]';
-    expect([(await post(body)).status, (await post(body)).status]).toEqual([200, 200]);
+    // 503 says that the keeper of this busy machine took longer than 5 s; the same bytes again are the same record.
+    await until("the first answer", async () => (await post(body)).status === 200);
+    expect((await post(body)).status).toBe(200);
     const after = await world.ledger.frontier();
     expect(Object.values(after).map((rseq, index) => rseq - (Object.values(before)[index] ?? -1))).toEqual([1]);
   });

@@ -12,7 +12,12 @@ const RANGE = "198.18.0.0/24";
 /** Starts a job that cannot become complete, waits for what its scanner says about it, and cancels it. */
 async function partialJob(world: LabRegion, plan: string, says: RegExp): Promise<void> {
   const { api, ledger } = world;
-  const job = await api.startJob(plan);
+  // What a scanner last said of its engines may be a moment old.
+  const job = await awaitThat(
+    `a start of plan ${plan}`,
+    () => api.startJob(plan).catch(() => ""),
+    (id) => id !== "",
+  );
   const problems = async (): Promise<string[]> => {
     const shards = await api.shards(job);
     const scanners = await api.scanners();

@@ -80,11 +80,14 @@ export const ACCEPTANCE_MUTANTS: readonly Mutant[] = [
   accept("a record is not chained to the one before", "previous = chain;", ""),
   tile("a tile ends one address late", "const end = range.first + (to - start) - 1n;", "const end = range.first + (to - start);"),
   tile("a tile begins one address late", "range.first + (from - start) : range.first;", "range.first + (from - start) + 1n : range.first;"),
-  tile(
-    "one address falls between two tiles",
-    "const roundFrom = (tiles - longAll) * shortFrom + longAll * longFrom;",
-    "const roundFrom = (tiles - longAll) * shortFrom + longAll * longFrom + (round > 0n ? 1n : 0n);",
-  ),
+  {
+    ...tile(
+      "one address falls between two tiles",
+      "const roundFrom = (tiles - longAll) * shortFrom + longAll * longFrom;",
+      "const roundFrom = (tiles - longAll) * shortFrom + longAll * longFrom + (round > 0n ? 1n : 0n);",
+    ),
+    file: "src/core/tile-stride.ts",
+  },
   {
     ...tile("a connect shard's number is one too high", "BigInt(task.key.shard - 1)", "BigInt(task.key.shard)"),
     file: "scanner-daemon/scanner/connect-run.ts",

@@ -59,7 +59,8 @@ function areEqual(states: readonly (State | null)[]): boolean {
 export async function openPages({ sites, say }: Stage): Promise<void> {
   for (const { name, runtime, region } of sites) {
     for (const path of ["/", "/jobs"]) {
-      const headers = { cookie: `portolan_token=${region.adminToken}` };
+      // Old scripts ask for /jobs too: what a browser accepts tells the two apart.
+      const headers = { accept: "text/html", cookie: `portolan_token=${region.adminToken}` };
       const response = await fetch(`${region.apiUrl}${path}`, { headers, signal: AbortSignal.timeout(CALL_TIMEOUT_MS) });
       const page = await response.text();
       if (!response.ok || !page.includes("</html>")) {
